@@ -1,0 +1,65 @@
+// Counters of one core: plain integers, written by that core alone with relaxed atomics so that the
+// metrics endpoint may read them at any time. No lock, no shared cache line between cores.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace skerry {
+
+/// A number that one thread changes and any thread may read.
+class Counter {
+ public:
+  void add(std::uint64_t amount = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  void subtract(std::uint64_t amount = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) - amount, std::memory_order_relaxed);
+  }
+  void set(std::uint64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
+  std::uint64_t read() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// Why a message that matched a subscription did not reach its client.
+enum class DropReason : std::uint8_t {
+  queue_full,        ///< the session's queue was at its cap in messages or bytes
+  output_full,       ///< QoS 0 and the connection had too many unsent bytes
+  expired,           ///< Message Expiry Interval passed while it waited
+  too_large,         ///< larger than the client's Maximum Packet Size [MQTT-3.1.2-24]
+  mailbox_full,      ///< QoS 0 and the queue to the subscriber's core was full
+  not_authorized,    ///< the subscriber lost its right between SUBSCRIBE and delivery
+  no_member,         ///< a shared group had nobody to take it and no queue
+  count_
+};
+
+/// What the cores count; see docs/metrics in README of broker/app for the exported names.
+struct alignas(64) Counters {
+  Counter connections_open;
+  Counter connections_accepted;
+  Counter connections_refused;      ///< accepted and closed without a CONNACK that says success
+  Counter sessions;
+  Counter sessions_persistent;
+  Counter subscriptions;
+  Counter retained_messages;
+  Counter retained_bytes;
+  Counter messages_received[3];     ///< PUBLISH by QoS
+  Counter messages_sent[3];
+  Counter bytes_received;
+  Counter bytes_sent;
+  Counter publishes_denied;
+  Counter subscribes_denied;
+  Counter telemetry_rejected;
+  Counter protocol_errors;
+  Counter take_overs;
+  Counter keep_alive_timeouts;
+  Counter plugin_exceptions;
+  Counter wills_published;
+  Counter commit_failures;
+  Counter reads_paused;             ///< times a connection was not read because we were behind
+  Counter dropped[static_cast<int>(DropReason::count_)];
+};
+
+}  // namespace skerry

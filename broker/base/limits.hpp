@@ -1,0 +1,53 @@
+// Every cap in one file. What an operator may change is a field of Limits with its default; what is
+// fixed by a specification or by our own layout is a constant. Whoever grows a container or loops
+// over input names its cap here.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace skerry {
+
+/// Fixed by MQTT: the largest Remaining Length, 268,435,455 [MQTT-1.5.5].
+inline constexpr std::uint32_t remaining_length_max = 268'435'455;
+
+/// Levels in a topic name or filter; more are refused, so that no trie can be made deep on purpose.
+inline constexpr std::size_t topic_levels_max = 128;
+
+/// User properties in one packet.
+inline constexpr std::size_t user_properties_max = 256;
+
+/// Filters in one SUBSCRIBE or UNSUBSCRIBE.
+inline constexpr std::size_t filters_per_packet_max = 1024;
+
+/// Bytes of a packet before a connection is authenticated: a CONNECT with will and password fits.
+inline constexpr std::size_t connect_packet_bytes_max = 128 * 1024;
+
+/// Bytes that one connection may have read in one turn before others get theirs.
+inline constexpr std::size_t read_budget_bytes = 256 * 1024;
+
+/// What an operator may set under `limits:` in the configuration.
+struct Limits {
+  std::uint32_t packet_size_max = 2 * 1024 * 1024;        ///< bytes, both directions
+  std::uint16_t receive_maximum = 1024;                   ///< QoS 1 and 2 a client may have open
+  std::uint16_t inflight_max = 1024;                      ///< the same towards clients
+  std::uint16_t topic_alias_max = 32;                     ///< aliases a client may set
+  std::uint32_t session_expiry_max_seconds = 7 * 86400;   ///< longer wishes are cut to this
+  std::uint16_t keep_alive_max_seconds = 0;               ///< 0: no server keep alive is imposed
+  std::uint32_t session_queue_messages_max = 10'000;      ///< QoS 1 and 2 waiting for one client
+  std::size_t session_queue_bytes_max = 64 * 1024 * 1024;
+  std::size_t output_bytes_max = 4 * 1024 * 1024;         ///< unsent bytes of one connection
+  std::uint32_t subscriptions_per_session_max = 1'000;
+  std::uint32_t sessions_max = 1'000'000;                 ///< over all cores
+  std::uint32_t connections_max = 0;                      ///< 0: what file descriptors allow
+  std::uint32_t retained_messages_max = 1'000'000;
+  std::size_t retained_bytes_max = 1024ull * 1024 * 1024;
+  std::uint32_t group_queue_messages_max = 100'000;       ///< waiting for an offline shared group
+  std::size_t mailbox_bytes_max = 64 * 1024 * 1024;       ///< in flight from one core to another
+  std::size_t commit_queue_bytes_max = 64 * 1024 * 1024;  ///< handed over and not yet stored
+  std::chrono::milliseconds connect_timeout{10'000};      ///< accept to CONNECT, TLS included
+  std::uint32_t accepts_per_turn = 64;                    ///< new sockets of one core in one turn
+};
+
+}  // namespace skerry
