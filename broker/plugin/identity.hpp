@@ -1,0 +1,35 @@
+// Identity: who a connection is, once an authenticator has said so. The owner decides which session
+// a client id means, so nobody can take over another's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/now.hpp"
+
+namespace skerry::plugin {
+
+enum class IdentityKind : std::uint8_t { anonymous, device, service, user };
+
+/// The set of rules an identity is judged by.
+enum class PolicyKind : std::uint8_t {
+  device,         ///< the topic table: its own topics only
+  open,           ///< every topic but those that only the broker publishes; tests, trusted locals
+  service_read,   ///< reads all of devices/#
+  service_write,  ///< the same, and publishes commands and desired state
+};
+
+struct Identity {
+  IdentityKind kind = IdentityKind::anonymous;
+  PolicyKind policy = PolicyKind::device;
+  std::string name;                 ///< device id, service or user name; domain for anonymous
+  std::string certificate_serial;   ///< lower-case hex, empty without a certificate
+  std::string key_fingerprint;      ///< SHA-256 of the SPKI, lower-case hex, empty without one
+  WallTime not_after = WallTime::max();  ///< when the credentials end
+
+  /// `device:<id>`, `service:<name>`, `user:<name>` or `domain:<name>`: the owner half of a session
+  /// key, also what sessions are found by when rights end.
+  std::string owner() const;
+};
+
+}  // namespace skerry::plugin

@@ -1,0 +1,84 @@
+// Committer: the one thread that writes. Batches of all cores and of everybody else who changes the
+// store join the next group; one sync makes the whole group durable, then each submitter hears of
+// its own. It commits at once when idle and gathers for about a millisecond under load.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "storage/kv_store.hpp"
+
+namespace skerry::storage {
+
+enum class SyncMode : std::uint8_t {
+  commit,    ///< completions come after the sync: acknowledged means stored
+  interval,  ///< a sync every `interval`; a crash may lose that much
+  none,      ///< the operating system decides
+};
+
+struct CommitterOptions {
+  SyncMode sync = SyncMode::commit;
+  std::chrono::milliseconds interval{100};          ///< with SyncMode::interval
+  std::chrono::microseconds gather{1000};           ///< longest wait for company under load
+  std::size_t queue_bytes_max = 64 * 1024 * 1024;   ///< see over_limit()
+};
+
+/// What the metrics endpoint shows. Any thread may read.
+struct CommitterStatistics {
+  std::atomic<std::uint64_t> commits{0};
+  std::atomic<std::uint64_t> batches{0};
+  std::atomic<std::uint64_t> operations{0};
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<std::uint64_t> failures{0};
+  std::atomic<std::uint64_t> reopens{0};
+  std::atomic<std::uint64_t> commit_microseconds{0};  ///< sum of the time in write and sync
+  std::atomic<std::uint64_t> queued_bytes{0};
+};
+
+class Committer {
+ public:
+  /// Called on the committer's thread, once for each submitted batch and in the order in which one
+  /// thread submitted them. Must not block: it posts to whoever waits.
+  using Done = std::function<void(const Status&)>;
+
+  /// `store` must outlive the committer.
+  Committer(KvStore& store, CommitterOptions options);
+  /// Writes what was submitted, then joins the thread.
+  ~Committer();
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
+
+  /// Hands over a batch. Never blocks, never refuses; an empty batch completes in its turn. Batches
+  /// of one thread are stored in their order. Any thread.
+  void submit(Batch batch, Done done);
+
+  /// The same, for a submitter that wants to hear of many batches by one call: `sink(ticket, status)`
+  /// with the caller's own number. The sink must outlive the committer. Cheaper than `Done`.
+  struct Sink {
+    virtual ~Sink() = default;
+    /// On the committer's thread, once for each group in which this sink had batches: all tickets up
+    /// to `last_ticket` submitted through this sink are done, and ended with `status`.
+    virtual void committed(std::uint64_t last_ticket, const Status& status) = 0;
+  };
+  void submit(Batch batch, Sink& sink, std::uint64_t ticket);
+
+  /// Submits and waits for the end. For threads that may block, never for a core.
+  Status write_and_wait(Batch batch);
+
+  /// More than queue_bytes_max wait: submitters should hold their peers back. Any thread, cheap.
+  bool over_limit() const noexcept;
+
+  /// False while the store is broken and being reopened: durable work ends as an error meanwhile.
+  bool healthy() const noexcept;
+
+  const CommitterStatistics& statistics() const noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skerry::storage

@@ -1,0 +1,119 @@
+// KvStore is to storage what LevelDB's Env is: the one seam behind which the engine lives, so that a
+// test can fail the n-th write, forget what was not synced, or fill up. Keys sort by unsigned bytes.
+//
+// Threads: write() and sync() are called by the committer alone; get(), iterators and snapshots by
+// any thread that may block (reader pool, admin), never by a core.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/batch.hpp"
+#include "storage/status.hpp"
+
+namespace skerry::storage {
+
+/// A frozen state of the store; reads through it do not see later writes. Give it back soon.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+};
+
+/// Keys from `from` (included) to `to` (excluded; empty: the end of the family).
+struct KeyRange {
+  std::string from;
+  std::string to;
+};
+
+/// The smallest key greater than all keys that begin with `prefix`; empty when there is none.
+std::string prefix_end(std::string_view prefix);
+
+/// Walks a KeyRange in either direction. Positioned nowhere until a seek. Not thread-safe.
+class Iterator {
+ public:
+  virtual ~Iterator() = default;
+  virtual void seek_first() = 0;
+  virtual void seek_last() = 0;
+  /// First key ≥ `key` inside the range.
+  virtual void seek(std::string_view key) = 0;
+  /// Last key ≤ `key` inside the range.
+  virtual void seek_before(std::string_view key) = 0;
+  virtual void next() = 0;
+  virtual void previous() = 0;
+  virtual bool valid() const = 0;
+  /// Views that live until the next move.
+  virtual std::string_view key() const = 0;
+  virtual std::string_view value() const = 0;
+  virtual Status status() const = 0;
+};
+
+class KvStore {
+ public:
+  virtual ~KvStore() = default;
+
+  /// Stores the batch whole or not at all. `sync`: on stable storage before it returns. Blocks.
+  virtual Status write(const Batch& batch, bool sync) = 0;
+
+  /// Puts everything written so far on stable storage. Blocks.
+  virtual Status sync() = 0;
+
+  /// not_found leaves `value` alone. `snapshot` may be null: the newest state. Blocks.
+  virtual Status get(Family family, std::string_view key, std::string& value,
+                     const Snapshot* snapshot = nullptr) const = 0;
+
+  /// The iterator keeps the state of the moment it is made (or of `snapshot`). nullptr when closed.
+  virtual std::unique_ptr<Iterator> scan(Family family, KeyRange range,
+                                         const Snapshot* snapshot = nullptr) const = 0;
+
+  virtual std::unique_ptr<Snapshot> snapshot() const = 0;
+
+  /// Writes a consistent copy of the store to `directory`, which must not exist. Blocks.
+  virtual Status checkpoint(const std::string& directory) = 0;
+
+  /// Drops the engine's state and opens the same files again: the way back after an I/O error,
+  /// since the engine must not go on after a failed log append. Readers get `closed` meanwhile.
+  /// Iterators and snapshots made before must be gone. Blocks.
+  virtual Status reopen() = 0;
+
+  /// Bytes on disk, for metrics; 0 for the in-memory store. Any thread.
+  virtual std::uint64_t size_bytes() const = 0;
+};
+
+struct RocksOptions {
+  std::string directory;
+  std::size_t write_buffer_bytes = 16 * 1024 * 1024;
+  /// Gets the engine's own warnings and errors, one line each; may be called by any thread.
+  std::function<void(std::string_view)> log = [](std::string_view) {};
+};
+
+/// Opens or creates the store. Writes `format_version` on creation and refuses a newer one with
+/// `unsupported` and a sentence in `detail`. A lock held by another process is io_error with a
+/// sentence that says so. Blocks.
+struct OpenedStore {
+  Status status;
+  std::unique_ptr<KvStore> store;  ///< null unless status.ok()
+};
+OpenedStore open_rocks_store(const RocksOptions& options);
+
+/// The version of the layout that this program writes.
+inline constexpr std::uint32_t format_version = 1;
+
+/// KvStore in memory for tests and simulation, with the faults of a real one. Thread-safe.
+class MemoryStore : public KvStore {
+ public:
+  static std::unique_ptr<MemoryStore> create();
+
+  /// Fails the n-th write from now (1: the next) and all after it with `code`, until heal().
+  virtual void fail_write(std::uint64_t nth, StatusCode code) = 0;
+  /// Each later write that would take the total over `bytes` ends as `full`.
+  virtual void set_capacity(std::uint64_t bytes) = 0;
+  virtual void heal() = 0;
+  /// Loses every write since the last one that was synced, as a power cut would.
+  virtual void forget_unsynced() = 0;
+};
+
+}  // namespace skerry::storage
