@@ -1,0 +1,46 @@
+// Link: what a session sees of the connection that carries it: a place to append bytes and a way to
+// end it. Implemented by net::Connection, and by a string in tests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace skerry::session {
+
+/// Why a connection ended, as seen from our side; shown in presence and logs.
+enum class CloseCause : std::uint8_t {
+  client_disconnected,   ///< DISCONNECT with normal disconnection
+  disconnect_with_will,  ///< DISCONNECT 0x04
+  connection_lost,       ///< socket or TLS error, or end without DISCONNECT
+  keep_alive_timeout,
+  protocol_error,
+  taken_over,
+  administrative,        ///< revoked, suspended, removed, policy
+  server_shutdown,
+  slow_consumer,
+  storage_failure,
+};
+
+class Link {
+ public:
+  /// Where encoded packets are appended. The caller calls output_changed() afterwards.
+  virtual std::string& output() = 0;
+
+  /// Puts the connection on the list of those that are written at the end of the turn. Cheap when it
+  /// is there already.
+  virtual void output_changed() = 0;
+
+  /// Ends the connection after what is in output() was sent (or could not be within a short time).
+  /// No frame is handed to the session afterwards, and Shard::on_closed() is not called for it: the
+  /// caller has detached the session already.
+  virtual void close(CloseCause cause) = 0;
+
+  /// Stops (true) or goes on (false) reading from the peer; used while we are behind.
+  virtual void pause_reading(bool paused) = 0;
+
+ protected:
+  ~Link() = default;
+};
+
+}  // namespace skerry::session

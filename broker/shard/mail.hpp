@@ -1,0 +1,135 @@
+// Mail: what one core tells another. Everything in it is owned by the mail (blocks by their atomic
+// count), so it can be handed over without a lock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/strong_id.hpp"
+#include "mqtt/message.hpp"
+#include "mqtt/packet.hpp"
+#include "storage/status.hpp"
+
+namespace skerry::shard {
+
+/// Names one waiting operation on the core that began it; see gate.hpp.
+using GateId = StrongId<struct GateIdTag, std::uint64_t>;
+
+/// Life of a stored message, shared by the cores of its recipients; see stored.hpp.
+struct Stored;
+using StoredPtr = std::shared_ptr<Stored>;
+
+/// Options under which one recipient gets a message; also part of the stored record.
+struct Recipient {
+  DurableId id;
+  mqtt::Qos qos = mqtt::Qos::at_most_once;
+  bool retain = false;  ///< the RETAIN flag to show (retain as published)
+  std::vector<std::uint32_t> subscription_identifiers;
+};
+
+namespace mail {
+
+/// "My core has (or no longer has) subscribers of `filter`": keeps the map filter → cores.
+struct Interest {
+  std::string filter;
+  bool present = true;
+  bool durable = false;  ///< persistent sessions among them: their messages must be stored
+  GateId gate;           ///< answered by Done when set
+};
+
+/// A message for the subscribers of your core.
+struct Publish {
+  mqtt::BlockPtr block;
+  std::uint64_t publisher = 0;  ///< session id, for No Local
+  GateId gate;       ///< when set: answer Matched with the durable recipients
+  bool hold = false;  ///< QoS 2: only say who matches; Release brings the delivery
+  StoredPtr stored;  ///< set together with `gate`
+};
+
+/// Answer to Publish: the persistent recipients of the answering core.
+struct Matched {
+  GateId gate;
+  std::vector<Recipient> recipients;
+};
+
+/// The held message is stored: deliver to `recipients` and to the others who match.
+struct Release {
+  mqtt::BlockPtr block;
+  std::uint64_t publisher = 0;
+  StoredPtr stored;
+  std::vector<Recipient> recipients;
+};
+
+/// A retained message (or its removal, with an empty payload) for the core that keeps the topic.
+struct Retain {
+  mqtt::BlockPtr block;
+  GateId gate;  ///< answered by Done once stored
+};
+
+/// A new subscription wants the retained messages of `filter`.
+struct RetainedQuery {
+  std::string filter;
+  std::uint64_t session = 0;
+  mqtt::Qos qos = mqtt::Qos::at_most_once;
+  std::uint32_t subscription_identifier = 0;
+};
+
+/// A slice of the answer.
+struct RetainedSlice {
+  std::uint64_t session = 0;
+  mqtt::Qos qos = mqtt::Qos::at_most_once;
+  std::uint32_t subscription_identifier = 0;
+  std::vector<mqtt::BlockPtr> blocks;
+};
+
+/// The operation behind `gate` has ended on the answering core.
+struct Done {
+  GateId gate;
+  storage::StatusCode status = storage::StatusCode::ok;
+};
+
+/// Membership in a shared group, told to the group's owner.
+struct GroupMember {
+  std::string group;
+  std::string filter;
+  std::uint64_t session = 0;
+  DurableId durable;      ///< 0 for a session that ends with its connection
+  bool member = true;     ///< false: has left
+  bool connected = true;
+  mqtt::SubscriptionOptions options;
+  std::uint32_t subscription_identifier = 0;
+  GateId gate;            ///< answered by Done when set
+};
+
+/// A message of a shared group for the member that the owner picked.
+struct GroupDeliver {
+  std::uint64_t session = 0;
+  std::string group_key;
+  Recipient recipient;
+  mqtt::BlockPtr block;
+  StoredPtr stored;
+};
+
+/// The member could not take it any more: pick another.
+struct GroupReturn {
+  std::string group_key;
+  mqtt::BlockPtr block;
+  StoredPtr stored;
+  Recipient recipient;
+};
+
+}  // namespace mail
+
+using Mail = std::variant<mail::Interest, mail::Publish, mail::Matched, mail::Release, mail::Retain,
+                          mail::RetainedQuery, mail::RetainedSlice, mail::Done, mail::GroupMember,
+                          mail::GroupDeliver, mail::GroupReturn>;
+
+struct MailBatch {
+  std::vector<Mail> items;
+  std::size_t size_bytes = 0;  ///< payloads included, for the mailbox cap
+};
+
+}  // namespace skerry::shard

@@ -1,0 +1,137 @@
+// Shard: every session and every route of one core. It joins sessions, routing, plugins and storage,
+// does no I/O and looks at no clock; net::Core drives it and the simulator can do so as well.
+//
+// One turn: any number of open(), on_frame(), on_closed(), receive(), on_committed(), on_timer(),
+// then one end_of_turn(), in which the turn's batch goes to the committer and mail to other cores.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/counters.hpp"
+#include "base/keyed_hash.hpp"
+#include "base/limits.hpp"
+#include "base/now.hpp"
+#include "mqtt/frame.hpp"
+#include "mqtt/packet.hpp"
+#include "plugin/admin_view.hpp"
+#include "plugin/authorizer.hpp"
+#include "plugin/identity.hpp"
+#include "plugin/message_tap.hpp"
+#include "session/link.hpp"
+#include "shard/outside.hpp"
+#include "storage/status.hpp"
+
+namespace skerry::session {
+class Session;
+}
+
+namespace skerry::shard {
+
+/// What all shards of a server share. The plugins must outlive the shards.
+struct ShardOptions {
+  CoreIndex index;
+  std::uint16_t core_count = 1;
+  HashKey hash_key;
+  Limits limits;
+  const plugin::Authorizer* authorizer = nullptr;
+  plugin::MessageTap* tap = nullptr;  ///< may be null
+  Counters* counters = nullptr;
+  /// Gives numbers for messages, sessions and groups that are never used again; shared by all cores.
+  std::atomic<std::uint64_t>* next_id = nullptr;
+  /// Bytes of randomness for assigned client identifiers and the like.
+  std::function<std::string(std::size_t bytes)> random;
+};
+
+/// A CONNECT that has been authenticated and carried to its home core.
+struct ConnectRequest {
+  plugin::Identity identity;
+  std::string connect_frame;  ///< the whole CONNECT packet as received
+  std::string client_id;      ///< as in the packet, or assigned when that was empty
+  bool client_id_assigned = false;
+  std::string peer_address;
+};
+
+/// The half of a session key that places it: `owner` NUL `client id`.
+std::string session_key(std::string_view owner, std::string_view client_id);
+
+/// The core on which a session lives.
+CoreIndex home_core(HashKey key, std::string_view session_key, std::uint16_t core_count) noexcept;
+
+class Shard {
+ public:
+  /// Names an attached session; 0 is none. Never reused while the server runs.
+  using SessionId = std::uint64_t;
+
+  Shard(ShardOptions options, Outside& outside);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  /// Takes part of the stored state at start, before the first turn: sessions, queues and retained
+  /// messages that live on this core. Called once per record in any order within a family; families
+  /// in the order sessions, subscriptions, messages, acks, inflight, retained. Records of other cores
+  /// are ignored, so every shard may be shown everything. False: the record is damaged; it was
+  /// skipped and the caller reports it.
+  bool load(storage::Family family, std::string_view key, std::string_view value, Now now);
+
+  /// After the last load(): arms timers, publishes wills that were waiting, tells other cores what
+  /// is subscribed here. The first turn begins.
+  void start(Now now);
+
+  /// Opens or resumes the session of an accepted CONNECT, takes over an older connection (0x8E) and
+  /// answers CONNACK on `link`, which must live until close() was called on it or on_closed() is
+  /// told. 0: refused; CONNACK with the reason and close() have been called on the link.
+  SessionId open(ConnectRequest request, session::Link& link, Now now);
+
+  /// One complete frame of an attached session. False when the session has ended with it (close()
+  /// was called on the link): whatever else was read is to be thrown away.
+  bool on_frame(SessionId id, const mqtt::Frame& frame, Now now);
+
+  /// The byte stream was not MQTT (from the FrameDecoder): DISCONNECT with the reason, then close().
+  void on_violation(SessionId id, mqtt::Violation violation, Now now);
+
+  /// The connection has ended by itself. The link is not touched any more.
+  void on_closed(SessionId id, session::CloseCause cause, Now now);
+
+  /// Output of the link went below half of limits.output_bytes_max after having been above.
+  void on_output_drained(SessionId id, Now now);
+
+  void receive(CoreIndex from, MailBatch mail, Now now);
+  void on_committed(std::uint64_t ticket, const storage::Status& status, Now now);
+
+  /// Earliest moment at which on_timer() has something to do; SteadyTime::max() when never.
+  SteadyTime next_deadline() const noexcept;
+  void on_timer(Now now);
+
+  /// Ends the turn: at most one commit() and one send() per destination go out.
+  void end_of_turn(Now now);
+  /// True when end_of_turn() has nothing to do.
+  bool turn_is_empty() const noexcept;
+
+  // What the admin side asks; see plugin/admin_view.hpp.
+
+  /// Ends sessions of `owner`, at most `limit` in this call; returns how many and whether it is done.
+  struct DisconnectProgress {
+    std::uint64_t closed = 0;
+    bool done = true;
+  };
+  DisconnectProgress disconnect_owner(std::string_view owner, mqtt::Reason reason,
+                                      std::uint32_t limit, Now now);
+  std::vector<plugin::ClientInfo> list_clients(const plugin::AdminView::ClientQuery& query) const;
+
+  /// Ends all connections for a shutdown: DISCONNECT 0x8B, sessions stay. Wills of clients are not
+  /// published: the server ended it [MQTT-3.1.2-8 lets it wait for the restart].
+  void shut_down(Now now);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skerry::shard
