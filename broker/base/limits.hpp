@@ -27,6 +27,21 @@ inline constexpr std::size_t connect_packet_bytes_max = 128 * 1024;
 /// Bytes that one connection may have read in one turn before others get theirs.
 inline constexpr std::size_t read_budget_bytes = 256 * 1024;
 
+/// Telemetry: bytes of one message, samples in it, levels of nested objects, bytes of a flattened key
+/// and of a string value. A message over one of them is rejected whole.
+inline constexpr std::size_t telemetry_payload_bytes_max = 256 * 1024;
+inline constexpr std::size_t telemetry_samples_max = 1024;
+inline constexpr std::size_t telemetry_depth_max = 8;
+inline constexpr std::size_t telemetry_key_bytes_max = 128;
+inline constexpr std::size_t telemetry_string_bytes_max = 4096;
+
+/// Telemetry queries: keys that one may name, samples, bytes of values and series visited in one
+/// page; a page that ends early carries a cursor.
+inline constexpr std::size_t series_query_keys_max = 100;
+inline constexpr std::size_t series_page_samples_max = 10'000;
+inline constexpr std::size_t series_page_bytes_max = 4 * 1024 * 1024;
+inline constexpr std::size_t series_page_visits_max = 10'000;
+
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {
   std::uint32_t packet_size_max = 2 * 1024 * 1024;        ///< bytes, both directions
