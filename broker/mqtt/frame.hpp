@@ -42,14 +42,20 @@ class FrameDecoder {
   Result<std::optional<Frame>, Violation> next();
 
   /// Bytes of an incomplete frame that are kept here.
-  std::size_t buffered_bytes() const noexcept { return partial_.size(); }
+  std::size_t buffered_bytes() const noexcept { return partial_shown_ ? 0 : partial_.size(); }
 
   /// Takes everything that was fed and not yet returned (for a hand-over to another core).
   std::string take_unparsed();
 
  private:
+  Result<std::optional<Frame>, Violation> complete_partial();
+  Violation fail(const Violation& violation);
+  void keep(std::size_t bytes);
+  void forget_shown();
+
   Bytes chunk_{};
   std::string partial_;
+  bool partial_shown_ = false;  // `partial_` became a frame that was given out
   std::uint32_t packet_size_max_;
   std::optional<Violation> failed_;
 };
