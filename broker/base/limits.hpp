@@ -42,6 +42,18 @@ inline constexpr std::size_t series_page_samples_max = 10'000;
 inline constexpr std::size_t series_page_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::size_t series_page_visits_max = 10'000;
 
+/// Devices in the registry.
+inline constexpr std::size_t devices_max = 1'000'000;
+
+/// Keys that one device may be known by at the same time.
+inline constexpr std::size_t keys_per_device_max = 8;
+
+/// Certificates per key that are good at the same time; the oldest give way.
+inline constexpr std::size_t certificates_per_key_max = 16;
+
+/// Bytes of an enrolment request.
+inline constexpr std::size_t enrolment_bytes_max = 64 * 1024;
+
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {
   std::uint32_t packet_size_max = 2 * 1024 * 1024;        ///< bytes, both directions
