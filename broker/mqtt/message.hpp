@@ -1,9 +1,11 @@
 // Message: an accepted PUBLISH that somebody keeps: one immutable block (MessageBlock) with topic,
-// properties in wire form and payload. The block is shared between cores and counted atomically once
-// per core; on a core, MessagePtr counts without atomics.
+// properties in wire form and payload. The block is shared between cores and counted atomically
+// once per core; on a core, MessagePtr counts without atomics.
 //
-// Block layout in memory and, behind a version byte, on disk (encode_record):
-//   topic | properties section of MQTT 5.0 without length and without expiry | payload
+// Block layout in memory and, behind a record header, on disk (encode_record):
+//   topic | Property Length | properties as in an MQTT 5.0 PUBLISH | payload
+// The properties hold what travels unaltered (MessageProperties): no expiry, which shrinks on the
+// way, no alias and no subscription identifiers, which belong to a connection.
 #pragma once
 
 #include <atomic>
@@ -24,28 +26,31 @@ namespace skerry::mqtt {
 class MessageBlock {
  public:
   std::string_view topic() const noexcept { return {bytes(), topic_size_}; }
+  /// The property section without its length.
   Bytes properties() const noexcept {
-    return as_bytes({bytes() + topic_size_, properties_size_});
+    return as_bytes({bytes() + topic_size_ + prefix_size_, properties_size_});
   }
   Bytes payload() const noexcept {
-    return as_bytes({bytes() + topic_size_ + properties_size_, payload_size_});
+    return as_bytes({bytes() + topic_size_ + prefix_size_ + properties_size_, payload_size_});
   }
-  Qos qos() const noexcept { return qos_; }        ///< as published
+  Qos qos() const noexcept { return qos_; }         ///< as published
   bool retain() const noexcept { return retain_; }  ///< as published
   /// Wall time after which it is not delivered any more; WallTime::max() without expiry.
   WallTime expires_at() const noexcept { return expires_at_; }
   bool expired(WallTime now) const noexcept { return now >= expires_at_; }
   /// Memory the block takes, for caps.
-  std::size_t size_bytes() const noexcept {
-    return sizeof(MessageBlock) + topic_size_ + properties_size_ + payload_size_;
-  }
-  /// The same content as a Publish whose views point into the block.
+  std::size_t size_bytes() const noexcept { return sizeof(MessageBlock) + content_size(); }
+  /// The same content as a Publish whose views point into the block; the expiry interval is not set
+  /// (see expires_at). O(bytes of the properties).
   Publish view() const;
 
  private:
   friend class BlockPtr;
-  friend class BlockMaker;
+  friend class BlockMaker;  // message.cpp: builds blocks and reads their bytes
   MessageBlock() = default;
+  std::size_t content_size() const noexcept {
+    return std::size_t{topic_size_} + prefix_size_ + properties_size_ + payload_size_;
+  }
   const char* bytes() const noexcept { return reinterpret_cast<const char*>(this + 1); }
 
   mutable std::atomic<std::uint32_t> references_{1};
@@ -55,6 +60,7 @@ class MessageBlock {
   WallTime expires_at_ = WallTime::max();
   Qos qos_ = Qos::at_most_once;
   bool retain_ = false;
+  std::uint8_t prefix_size_ = 0;  // bytes of the Property Length
 };
 
 /// Shared ownership of a block across cores.
@@ -88,22 +94,28 @@ class BlockPtr {
 };
 
 /// Copies topic, properties and payload of `publish` into one block. The expiry interval becomes a
-/// wall time. O(bytes), one allocation.
+/// wall time; alias and subscription identifiers are left behind. The topic must be the real one,
+/// not an alias. O(bytes), one allocation.
 BlockPtr make_block(const Publish& publish, WallTime now);
 
 /// Appends an encoded PUBLISH of `block` with the header of one recipient; the remaining expiry is
-/// worked out from `now` [MQTT-3.3.2-6]. Properties are left out for 3.1 and 3.1.1.
+/// worked out from `now` [MQTT-3.3.2-6], unless the header names one. Properties are left out
+/// for 3.1 and 3.1.1. Nothing is appended when the packet would exceed the largest Remaining
+/// Length. One pass over the block, no allocation besides the growth of `out`.
 void encode_message(const MessageBlock& block, const PublishHeader& header, Version version,
                     WallTime now, std::string& out);
 
-/// Bytes that encode_message would append.
+/// Bytes that encode_message would append; it does not depend on the time. O(subscription ids).
 std::size_t encoded_message_size(const MessageBlock& block, const PublishHeader& header,
                                  Version version) noexcept;
 
-/// Storage form of a block, appended to `out`. Begins with a version byte.
+/// Storage form of a block, appended to `out`. Begins with a version byte. O(bytes).
 void encode_record(const MessageBlock& block, std::string& out);
 
-/// Reads a block from the front of `in` and removes it from there; null when the record is damaged.
+/// Reads a block from the front of `in` and removes it from there; null, and `in` as it was, when
+/// the record is damaged: cut short, of another version, a header that fails its check, a topic or
+/// properties that no PUBLISH could have. Damage inside the payload is for the storage's checksums
+/// to find. O(bytes), one allocation.
 BlockPtr decode_record(std::string_view& in);
 
 /// One core's handle on a block: copies count without atomics. Never crosses to another core; send
