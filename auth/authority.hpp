@@ -1,7 +1,8 @@
 // CertificateAuthority: the gateway's own small PKI. One root signs a device CA (clientAuth only)
 // and a separate server CA (serverAuth only), so neither kind of certificate passes for the other.
 //
-//   <data_dir>/ca/  root.crt root.key          20 years; the key may be moved away after first start
+//   <data_dir>/ca/  root.crt root.key          20 years; the key may be moved away after first
+//   start
 //                   device-ca.crt device-ca.key  5 years, pathlen 0, EKU clientAuth
 //                   server-ca.crt server-ca.key  5 years, pathlen 0, EKU serverAuth
 //                   server.crt server.key      leaf and server CA, names from configuration
@@ -90,8 +91,8 @@ class CertificateAuthority {
   crypto::Certificate server_ca_;
   crypto::PrivateKey device_ca_key_;
   crypto::PrivateKey server_ca_key_;
-  mutable std::mutex mutex_;   ///< guards server_
-  std::mutex issue_mutex_;     ///< one server certificate at a time
+  mutable std::mutex mutex_;  ///< guards server_
+  std::mutex issue_mutex_;    ///< one server certificate at a time
   ServerCertificate server_;
 };
 

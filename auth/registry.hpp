@@ -1,6 +1,7 @@
-// DeviceRegistry: which devices exist, by which keys they are known and which certificates they were
-// given. Everything is in memory for the asking (cores ask at each CONNECT) and in Family::registry
-// for good; what it deliberately does not do is judge certificates or talk to anybody.
+// DeviceRegistry: which devices exist, by which keys they are known and which certificates they
+// were given. Everything is in memory for the asking (cores ask at each CONNECT) and in
+// Family::registry for good; what it deliberately does not do is judge certificates or talk to
+// anybody.
 //
 //   preauthorised ──record_certificate──▶ enrolled ──erase──▶ gone, its serials revoked
 #pragma once
@@ -143,8 +144,8 @@ class DeviceRegistry {
   void erase(std::string_view id, std::optional<std::uint64_t> revision, WallTime now, Done done);
 
   /// Notes a certificate issued to `id` for its key `fingerprint`, and makes a preauthorised device
-  /// enrolled. Hand the certificate out only when `done` says so: a device that was erased meanwhile
-  /// ends as not_found. Never blocks.
+  /// enrolled. Hand the certificate out only when `done` says so: a device that was erased
+  /// meanwhile ends as not_found. Never blocks.
   void record_certificate(std::string_view id, std::string_view fingerprint,
                           DeviceCertificate certificate, WallTime now, Done done);
 
@@ -152,7 +153,8 @@ class DeviceRegistry {
   DevicePointer find(std::string_view id) const;
   DevicePointer find_by_fingerprint(std::string_view fingerprint) const;
 
-  /// Devices with id > `after` (empty: from the start), at most `limit` (1 … 1000). O(log n + limit).
+  /// Devices with id > `after` (empty: from the start), at most `limit` (1 … 1000). O(log n +
+  /// limit).
   DevicePage list(std::string_view after, std::size_t limit) const;
 
   std::size_t size() const;

@@ -33,8 +33,8 @@ struct CertificateFields {
   std::vector<std::string> dns_names;  ///< SAN
   std::vector<std::string> addresses;  ///< SAN, IP addresses in text form
   std::uint32_t version = 3;
-  bool is_authority = false;                  ///< basic constraints CA:TRUE
-  std::optional<std::uint32_t> path_length;   ///< of an authority
+  bool is_authority = false;                 ///< basic constraints CA:TRUE
+  std::optional<std::uint32_t> path_length;  ///< of an authority
   bool has_key_usage = false;
   bool digital_signature = false;
   bool certificate_sign = false;
@@ -67,7 +67,8 @@ class Certificate {
   std::string der() const;
   std::string pem() const;
 
-  /// Did the key of `issuer` sign this, and does the issuer's name match? Validity is not looked at.
+  /// Did the key of `issuer` sign this, and does the issuer's name match? Validity is not looked
+  /// at.
   bool is_signed_by(const Certificate& issuer) const;
 
   x509_st* native() const noexcept { return handle_.get(); }

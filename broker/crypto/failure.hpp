@@ -3,14 +3,13 @@
 #pragma once
 
 #include <boost/assert/source_location.hpp>
-#include <string>
 
 #include "base/result.hpp"
 
 namespace skerry::crypto {
 
 struct Failure {
-  std::string what;
+  const char* what = "";  ///< static storage
 };
 
 /// Asking a failed result for its value is our own bug: aborts.

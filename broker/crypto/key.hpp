@@ -12,8 +12,8 @@ struct evp_pkey_st;
 
 namespace skerry::crypto {
 
-/// A private key. Copies share it; the last one wipes it. Signing with one key on several threads at
-/// the same time is allowed.
+/// A private key. Copies share it; the last one wipes it. Signing with one key on several threads
+/// at the same time is allowed.
 class PrivateKey {
  public:
   /// Empty: only assignment and `operator bool` are allowed.
@@ -41,9 +41,9 @@ class PrivateKey {
   std::shared_ptr<evp_pkey_st> handle_;
 };
 
-/// Empty when a public key (SubjectPublicKeyInfo in DER) is one we certify: P-256, P-384, Ed25519, or
-/// RSA of 2048 to 8192 bits with a public exponent of at least 65537. Otherwise a static sentence
-/// that says what is wrong with it.
+/// Empty when a public key (SubjectPublicKeyInfo in DER) is one we certify: P-256, P-384, Ed25519,
+/// or RSA of 2048 to 8192 bits with a public exponent of at least 65537. Otherwise a static
+/// sentence that says what is wrong with it.
 std::string_view check_public_key(std::string_view spki_der);
 /// The same for a key that has been decoded.
 std::string_view check_public_key(const evp_pkey_st* key);
