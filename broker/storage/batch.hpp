@@ -15,6 +15,11 @@
 namespace skerry::storage {
 
 /// One column family per concern. The names and numbers are on disk: append, never reorder.
+///
+/// Keys of `messages` and `acks` are put exactly once and erased at most once after that: their
+/// erase is a SingleDelete, which takes record and tombstone away together. A second put of a key
+/// that is still there would let the older value come back after the erase; a key that was erased
+/// may be put again. MemoryStore asserts this.
 enum class Family : std::uint8_t {
   meta = 0,           ///< format_version and other single values
   sessions = 1,       ///< durable id → session or shared group
@@ -44,7 +49,7 @@ class Batch {
     append(Kind::put, family, key, value);
   }
   void erase(Family family, std::string_view key) { append(Kind::erase, family, key, {}); }
-  /// Removes all keys k with from ≤ k < to.
+  /// Removes all keys k with from ≤ k < to; nothing when `to` is empty or not behind `from`.
   void erase_range(Family family, std::string_view from, std::string_view to) {
     append(Kind::erase_range, family, from, to);
   }

@@ -3,6 +3,7 @@
 // its own. It commits at once when idle and gathers for about a millisecond under load.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,10 +22,21 @@ enum class SyncMode : std::uint8_t {
 
 struct CommitterOptions {
   SyncMode sync = SyncMode::commit;
-  std::chrono::milliseconds interval{100};          ///< with SyncMode::interval
-  std::chrono::microseconds gather{1000};           ///< longest wait for company under load
-  std::size_t queue_bytes_max = 64 * 1024 * 1024;   ///< see over_limit()
+  std::chrono::milliseconds interval{100};         ///< with SyncMode::interval
+  std::chrono::microseconds gather{1000};          ///< longest wait for company under load
+  std::size_t queue_bytes_max = 64 * 1024 * 1024;  ///< see over_limit()
+  std::chrono::milliseconds retry_first{100};      ///< wait between attempts to reopen: first …
+  std::chrono::milliseconds retry_longest{5000};   ///< … doubled each time up to this
 };
+
+/// Upper bounds of the commit time histogram; the last bucket has none.
+inline constexpr std::array<std::chrono::microseconds, 11> commit_time_bounds = {
+    std::chrono::microseconds{100},      std::chrono::microseconds{250},
+    std::chrono::microseconds{500},      std::chrono::microseconds{1'000},
+    std::chrono::microseconds{2'500},    std::chrono::microseconds{5'000},
+    std::chrono::microseconds{10'000},   std::chrono::microseconds{25'000},
+    std::chrono::microseconds{100'000},  std::chrono::microseconds{500'000},
+    std::chrono::microseconds{2'000'000}};
 
 /// What the metrics endpoint shows. Any thread may read.
 struct CommitterStatistics {
@@ -32,10 +44,12 @@ struct CommitterStatistics {
   std::atomic<std::uint64_t> batches{0};
   std::atomic<std::uint64_t> operations{0};
   std::atomic<std::uint64_t> bytes{0};
-  std::atomic<std::uint64_t> failures{0};
-  std::atomic<std::uint64_t> reopens{0};
+  std::atomic<std::uint64_t> failures{0};             ///< writes and syncs that failed
+  std::atomic<std::uint64_t> reopens{0};              ///< reopenings that ended well
   std::atomic<std::uint64_t> commit_microseconds{0};  ///< sum of the time in write and sync
   std::atomic<std::uint64_t> queued_bytes{0};
+  /// Commits by the time they took, not cumulative; see commit_time_bounds.
+  std::array<std::atomic<std::uint64_t>, commit_time_bounds.size() + 1> commit_time_counts{};
 };
 
 class Committer {
@@ -52,15 +66,18 @@ class Committer {
   Committer& operator=(const Committer&) = delete;
 
   /// Hands over a batch. Never blocks, never refuses; an empty batch completes in its turn. Batches
-  /// of one thread are stored in their order. Any thread.
+  /// of one thread are stored in their order. When a write fails, its whole group and everything
+  /// queued at that moment end with that failure; what is submitted while the store is broken ends
+  /// soon as `full` (when that was the cause) or `closed`. Any thread.
   void submit(Batch batch, Done done);
 
-  /// The same, for a submitter that wants to hear of many batches by one call: `sink(ticket, status)`
-  /// with the caller's own number. The sink must outlive the committer. Cheaper than `Done`.
+  /// The same, for a submitter that wants to hear of many batches by one call: `sink(ticket,
+  /// status)` with the caller's own number. The sink must outlive the committer. Cheaper than
+  /// `Done`.
   struct Sink {
     virtual ~Sink() = default;
-    /// On the committer's thread, once for each group in which this sink had batches: all tickets up
-    /// to `last_ticket` submitted through this sink are done, and ended with `status`.
+    /// On the committer's thread, once for each group in which this sink had batches: all tickets
+    /// up to `last_ticket` submitted through this sink are done, and ended with `status`.
     virtual void committed(std::uint64_t last_ticket, const Status& status) = 0;
   };
   void submit(Batch batch, Sink& sink, std::uint64_t ticket);
@@ -72,6 +89,7 @@ class Committer {
   bool over_limit() const noexcept;
 
   /// False while the store is broken and being reopened: durable work ends as an error meanwhile.
+  /// True again, without a restart, when reopening and a write to Family::meta have succeeded.
   bool healthy() const noexcept;
 
   const CommitterStatistics& statistics() const noexcept;

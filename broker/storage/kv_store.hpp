@@ -1,10 +1,12 @@
-// KvStore is to storage what LevelDB's Env is: the one seam behind which the engine lives, so that a
-// test can fail the n-th write, forget what was not synced, or fill up. Keys sort by unsigned bytes.
+// KvStore is to storage what LevelDB's Env is: the one seam behind which the engine lives, so that
+// a test can fail the n-th write, forget what was not synced, or fill up. Keys sort by unsigned
+// bytes.
 //
 // Threads: write() and sync() are called by the committer alone; get(), iterators and snapshots by
 // any thread that may block (reader pool, admin), never by a core.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,6 +71,7 @@ class KvStore {
   virtual std::unique_ptr<Iterator> scan(Family family, KeyRange range,
                                          const Snapshot* snapshot = nullptr) const = 0;
 
+  /// nullptr when closed: check before passing it on, since null means "the newest state".
   virtual std::unique_ptr<Snapshot> snapshot() const = 0;
 
   /// Writes a consistent copy of the store to `directory`, which must not exist. Blocks.
@@ -76,7 +79,10 @@ class KvStore {
 
   /// Drops the engine's state and opens the same files again: the way back after an I/O error,
   /// since the engine must not go on after a failed log append. Readers get `closed` meanwhile.
-  /// Iterators and snapshots made before must be gone. Blocks.
+  /// Iterators and snapshots made before stay readable and keep the old state open: reopen() waits
+  /// for them to go, at most RocksOptions::reopen_wait, and then ends as `closed`; the store stays
+  /// closed and reopen() may be called again. After a write or sync that failed, all further writes
+  /// end the same way until a reopen() succeeds. Blocks.
   virtual Status reopen() = 0;
 
   /// Bytes on disk, for metrics; 0 for the in-memory store. Any thread.
@@ -85,7 +91,10 @@ class KvStore {
 
 struct RocksOptions {
   std::string directory;
-  std::size_t write_buffer_bytes = 16 * 1024 * 1024;
+  std::size_t write_buffer_bytes = 16 * 1024 * 1024;  ///< of the largest family; four times in all
+  std::size_t block_cache_bytes = 8 * 1024 * 1024;    ///< for blocks of files, indexes and filters
+  /// How long reopen() waits for iterators and snapshots that others still hold.
+  std::chrono::milliseconds reopen_wait{2000};
   /// Gets the engine's own warnings and errors, one line each; may be called by any thread.
   std::function<void(std::string_view)> log = [](std::string_view) {};
 };
@@ -109,8 +118,11 @@ class MemoryStore : public KvStore {
 
   /// Fails the n-th write from now (1: the next) and all after it with `code`, until heal().
   virtual void fail_write(std::uint64_t nth, StatusCode code) = 0;
+  /// The same for sync(), which fail_write does not touch.
+  virtual void fail_sync(std::uint64_t nth, StatusCode code) = 0;
   /// Each later write that would take the total over `bytes` ends as `full`.
   virtual void set_capacity(std::uint64_t bytes) = 0;
+  /// Ends all faults and lifts the capacity.
   virtual void heal() = 0;
   /// Loses every write since the last one that was synced, as a power cut would.
   virtual void forget_unsynced() = 0;

@@ -1,5 +1,5 @@
-// ReaderPool: a few threads on which blocking reads of the store run, so that neither a core nor the
-// admin loop ever waits for a disk.
+// ReaderPool: a few threads on which blocking reads of the store run, so that neither a core nor
+// the admin loop ever waits for a disk.
 #pragma once
 
 #include <cstddef>

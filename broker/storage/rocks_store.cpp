@@ -1,0 +1,254 @@
+// RocksStore: KvStore over one engine that can be closed and opened again while others read.
+//
+// After a failed write or sync nothing more is written to that engine: it is closed and the files
+// are opened anew, because the engine cannot be trusted to go on (it even aborts in some builds).
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_batch.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <shared_mutex>
+#include <system_error>
+#include <utility>
+
+#include "storage/rocks_engine.hpp"
+#include "storage/rocks_iterator.hpp"
+#include "storage/rocks_tuning.hpp"
+
+namespace skerry::storage {
+
+namespace {
+
+/// A write batch that grew beyond this is not kept for the next write.
+constexpr std::size_t kept_write_batch_bytes = 4 * 1024 * 1024;
+
+rocksdb::Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+Status closed_status() {
+  return {StatusCode::closed, "the store is being reopened"};
+}
+
+/// Tells when the last user of an engine is gone and its files are free again.
+class Gone {
+ public:
+  void set() {
+    // Notified under the lock: whoever waits may destroy this object right after.
+    const std::lock_guard lock(mutex_);
+    gone_ = true;
+    changed_.notify_all();
+  }
+
+  bool wait(std::chrono::milliseconds timeout) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, timeout, [this] { return gone_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool gone_ = false;
+};
+
+class RocksStore final : public KvStore {
+ public:
+  RocksStore(RocksOptions options, std::unique_ptr<Engine> engine) : options_(std::move(options)) {
+    install(std::move(engine));
+  }
+
+  Status write(const Batch& batch, bool sync) override;
+  Status sync() override;
+  Status get(Family family, std::string_view key, std::string& value,
+             const Snapshot* snapshot) const override;
+  std::unique_ptr<Iterator> scan(Family family, KeyRange range,
+                                 const Snapshot* snapshot) const override;
+  std::unique_ptr<Snapshot> snapshot() const override;
+  Status checkpoint(const std::string& directory) override;
+  Status reopen() override;
+  std::uint64_t size_bytes() const override;
+
+ private:
+  std::shared_ptr<const Engine> current() const {
+    const std::shared_lock lock(engine_mutex_);
+    return engine_;
+  }
+  void install(std::unique_ptr<Engine> engine);
+  void fill_write_batch(const Engine& engine, const Batch& batch);
+  Status finish_write(const rocksdb::Status& status, std::string_view what);
+
+  const RocksOptions options_;
+
+  mutable std::shared_mutex engine_mutex_;  ///< guards engine_; held for the time of a copy
+  std::shared_ptr<const Engine> engine_;    ///< null while the store is being reopened
+
+  std::mutex write_mutex_;  ///< guards what follows; taken before engine_mutex_
+  std::shared_ptr<Gone> gone_;
+  rocksdb::WriteBatch write_batch_;
+  Status broken_;  ///< the first failure since the engine was opened
+};
+
+void RocksStore::install(std::unique_ptr<Engine> engine) {
+  auto gone = std::make_shared<Gone>();
+  std::shared_ptr<const Engine> shared(engine.release(), [gone](const Engine* last) {
+    delete last;
+    gone->set();
+  });
+  gone_ = std::move(gone);
+  const std::unique_lock lock(engine_mutex_);
+  engine_ = std::move(shared);
+}
+
+void RocksStore::fill_write_batch(const Engine& engine, const Batch& batch) {
+  write_batch_.Clear();
+  const auto checked = [](const rocksdb::Status& status) { SKERRY_ASSERT(status.ok()); };
+  batch.for_each(
+      [&](Batch::Kind kind, Family family, std::string_view key, std::string_view value) {
+        rocksdb::ColumnFamilyHandle* handle = engine.handle(family);
+        switch (kind) {
+          case Batch::Kind::put:
+            checked(write_batch_.Put(handle, slice(key), slice(value)));
+            break;
+          case Batch::Kind::erase:
+            checked(is_put_once(family) ? write_batch_.SingleDelete(handle, slice(key))
+                                        : write_batch_.Delete(handle, slice(key)));
+            break;
+          case Batch::Kind::erase_range:
+            // The engine would take a range that ends before it begins into its log and then fail
+            // on it.
+            if (key < value) {
+              checked(write_batch_.DeleteRange(handle, slice(key), slice(value)));
+            }
+            break;
+        }
+      });
+}
+
+Status RocksStore::finish_write(const rocksdb::Status& status, std::string_view what) {
+  if (!status.ok()) {
+    broken_ = status_from(status, what);
+    return broken_;
+  }
+  return {};
+}
+
+Status RocksStore::write(const Batch& batch, bool sync) {
+  const std::lock_guard lock(write_mutex_);
+  if (!broken_.ok()) {
+    return broken_;
+  }
+  const auto engine = current();
+  if (engine == nullptr) {
+    return closed_status();
+  }
+  fill_write_batch(*engine, batch);
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  Status status = finish_write(engine->database().Write(options, &write_batch_), "write");
+  if (write_batch_.GetDataSize() > kept_write_batch_bytes) {
+    write_batch_ = rocksdb::WriteBatch();
+  }
+  return status;
+}
+
+Status RocksStore::sync() {
+  const std::lock_guard lock(write_mutex_);
+  if (!broken_.ok()) {
+    return broken_;
+  }
+  const auto engine = current();
+  return engine == nullptr ? closed_status()
+                           : finish_write(engine->database().SyncWAL(), "sync of the log");
+}
+
+Status RocksStore::get(Family family, std::string_view key, std::string& value,
+                       const Snapshot* snapshot) const {
+  const auto* frozen = static_cast<const RocksSnapshot*>(snapshot);
+  const auto engine = frozen != nullptr ? frozen->engine() : current();
+  if (engine == nullptr) {
+    return closed_status();
+  }
+  rocksdb::ReadOptions options;
+  options.snapshot = frozen != nullptr ? frozen->handle() : nullptr;
+  rocksdb::PinnableSlice found;
+  const rocksdb::Status status =
+      engine->database().Get(options, engine->handle(family), slice(key), &found);
+  if (status.ok()) {
+    value.assign(found.data(), found.size());
+  }
+  return status_from(status, "get");
+}
+
+std::unique_ptr<Iterator> RocksStore::scan(Family family, KeyRange range,
+                                           const Snapshot* snapshot) const {
+  const auto* frozen = static_cast<const RocksSnapshot*>(snapshot);
+  auto engine = frozen != nullptr ? frozen->engine() : current();
+  if (engine == nullptr) {
+    return nullptr;
+  }
+  return make_rocks_iterator(std::move(engine), family, std::move(range),
+                             frozen != nullptr ? frozen->handle() : nullptr);
+}
+
+std::unique_ptr<Snapshot> RocksStore::snapshot() const {
+  auto engine = current();
+  return engine == nullptr ? nullptr : std::make_unique<RocksSnapshot>(std::move(engine));
+}
+
+Status RocksStore::checkpoint(const std::string& directory) {
+  const auto engine = current();
+  if (engine == nullptr) {
+    return closed_status();
+  }
+  rocksdb::Checkpoint* raw = nullptr;
+  const rocksdb::Status made = rocksdb::Checkpoint::Create(&engine->database(), &raw);
+  const std::unique_ptr<rocksdb::Checkpoint> maker(raw);
+  const std::string what = "checkpoint to " + directory;
+  return status_from(made.ok() ? maker->CreateCheckpoint(directory) : made, what);
+}
+
+Status RocksStore::reopen() {
+  const std::lock_guard lock(write_mutex_);
+  {
+    std::shared_ptr<const Engine> old;
+    const std::unique_lock engine_lock(engine_mutex_);
+    old.swap(engine_);
+    // Unlocked before `old` goes, in reverse order of declaration: closing takes a while.
+  }
+  if (!gone_->wait(options_.reopen_wait)) {
+    return {StatusCode::closed, "iterators or snapshots still hold the store open"};
+  }
+  OpenedEngine opened = Engine::open(options_);
+  if (!opened.status.ok()) {
+    return std::move(opened.status);
+  }
+  install(std::move(opened.engine));
+  broken_ = {};
+  return {};
+}
+
+std::uint64_t RocksStore::size_bytes() const {
+  namespace fs = std::filesystem;
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (fs::directory_iterator entry(options_.directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code gone;  // Files come and go while this walks.
+    const std::uintmax_t size = entry->file_size(gone);
+    total += gone ? 0 : size;
+  }
+  return total;
+}
+
+}  // namespace
+
+OpenedStore open_rocks_store(const RocksOptions& options) {
+  OpenedEngine opened = Engine::open(options);
+  if (!opened.status.ok()) {
+    return {std::move(opened.status), nullptr};
+  }
+  return {{}, std::make_unique<RocksStore>(options, std::move(opened.engine))};
+}
+
+}  // namespace skerry::storage
