@@ -43,7 +43,6 @@ boost::asio::awaitable<T> run_blocking(storage::ReaderPool& pool, Work work, Bus
 }
 
 /// Stores `batch` and resumes when it is durable or has failed.
-boost::asio::awaitable<storage::Status> commit(storage::Committer& committer,
-                                               storage::Batch batch);
+boost::asio::awaitable<storage::Status> commit(storage::Committer& committer, storage::Batch batch);
 
 }  // namespace skerry::http

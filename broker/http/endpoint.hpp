@@ -29,7 +29,8 @@ struct Endpoint {
 
 using EndpointTable = std::vector<Endpoint>;
 
-/// Decides on a bearer token: the principal ("user:admin", "token:ci") or empty for no. May not block.
+/// Decides on a bearer token: the principal ("user:admin", "token:ci") or empty for no. May not
+/// block.
 using TokenGuard = std::function<std::string(std::string_view token)>;
 
 }  // namespace skerry::http

@@ -11,8 +11,8 @@
 namespace skerry::http {
 
 struct Request {
-  std::string method;  ///< upper case
-  std::string path;    ///< decoded, without the query
+  std::string method;                                          ///< upper case
+  std::string path;                                            ///< decoded, without the query
   std::map<std::string, std::string, std::less<>> parameters;  ///< from `{name}` in the route
   std::map<std::string, std::string, std::less<>> query;       ///< decoded; the last one wins
   std::map<std::string, std::string, std::less<>> headers;     ///< names in lower case

@@ -12,15 +12,15 @@
 namespace skerry::http {
 
 struct ServerOptions {
-  std::string name;               ///< for logs: "admin"
-  std::string bind;               ///< "127.0.0.1:8443"
+  std::string name;                 ///< for logs: "admin"
+  std::string bind;                 ///< "127.0.0.1:8443"
   transport::TlsContextSource tls;  ///< null: plain HTTP
   std::size_t connections_max = 512;
   std::size_t header_bytes_max = 16 * 1024;
   std::chrono::seconds header_timeout{10};  ///< also for the TLS handshake
   std::chrono::seconds body_timeout{30};
   std::chrono::seconds idle_timeout{60};
-  TokenGuard guard;               ///< needed when an endpoint has Guard::token
+  TokenGuard guard;  ///< needed when an endpoint has Guard::token
   std::function<void(std::string_view)> log = [](std::string_view) {};
 };
 
