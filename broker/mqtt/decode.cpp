@@ -22,6 +22,11 @@ bool may_send(Context context, PacketType type) noexcept {
   return (allowed >> static_cast<unsigned>(type) & 1u) != 0;
 }
 
+/// Type 0 is reserved, and so is 15 before MQTT 5.0.
+bool type_exists(PacketType type, Version version) noexcept {
+  return type >= PacketType::connect && (type != PacketType::auth || version == Version::v5);
+}
+
 /// The flags that packets other than PUBLISH must have [MQTT-2.1.3-1].
 bool flags_are_right(std::uint8_t first_byte, Version version) noexcept {
   const unsigned flags = first_byte & 0x0Fu;
@@ -84,7 +89,7 @@ Packet read_packet(WireReader& reader, PacketType type, Context context) {
     case PacketType::auth:
       return read_auth(reader, context);
   }
-  reader.fail(Reason::malformed_packet, "Packet type 0 is reserved.");
+  reader.fail(Reason::malformed_packet, "This packet type is reserved.");
   return Pingreq{};
 }
 
@@ -141,12 +146,11 @@ Disconnect read_disconnect(WireReader& reader, Context context) {
 
 Auth read_auth(WireReader& reader, Context context) {
   Auth packet;
-  if (context.version != Version::v5) {
-    reader.fail(Reason::malformed_packet, "Packet type 15 is reserved in this version.");
+  if (reader.left() == 0) {  // means success, which only a server can say (table 3-11)
+    if (context.sender == Sender::client) {
+      reader.fail(Reason::protocol_error, "Only a server can say that authentication succeeded.");
+    }
     return packet;
-  }
-  if (reader.left() == 0 && context.sender == Sender::server) {
-    return packet;  // a Remaining Length of 0 means success, which only a server can say
   }
   packet.reason = read_reason(reader, PacketType::auth, context.sender);
   PropertyWalk walk(reader, PropertyPlace::auth);
@@ -182,6 +186,9 @@ Result<Packet, Violation> decode(const Frame& frame, Version version, Sender sen
   }
   WireReader reader(frame.body);
   const Context context{version, sender};
+  if (!type_exists(type, version)) {
+    return Violation{Reason::malformed_packet, "This packet type is reserved."};
+  }
   if (!flags_are_right(frame.first_byte, version)) {
     return Violation{Reason::malformed_packet, "The flags of the fixed header are not allowed."};
   }
