@@ -16,7 +16,8 @@ if(SKERRY_CCACHE)
 endif()
 
 add_library(skerry_options INTERFACE)
-target_compile_options(skerry_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+target_compile_options(skerry_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+  -Wno-missing-field-initializers)  # designated initialisers name what matters
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports values inside std::variant and std::optional as unset when it has inlined them.
   target_compile_options(skerry_options INTERFACE -Wno-maybe-uninitialized)

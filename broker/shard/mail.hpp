@@ -11,16 +11,15 @@
 #include "base/strong_id.hpp"
 #include "mqtt/message.hpp"
 #include "mqtt/packet.hpp"
+#include "session/delivery.hpp"
+#include "session/gate.hpp"
 #include "storage/status.hpp"
 
 namespace skerry::shard {
 
-/// Names one waiting operation on the core that began it; see gate.hpp.
-using GateId = StrongId<struct GateIdTag, std::uint64_t>;
-
-/// Life of a stored message, shared by the cores of its recipients; see stored.hpp.
-struct Stored;
-using StoredPtr = std::shared_ptr<Stored>;
+using session::GateId;
+using session::Stored;
+using session::StoredPtr;
 
 /// Options under which one recipient gets a message; also part of the stored record.
 struct Recipient {
@@ -107,18 +106,18 @@ struct GroupMember {
 /// A message of a shared group for the member that the owner picked.
 struct GroupDeliver {
   std::uint64_t session = 0;
-  std::string group_key;
-  Recipient recipient;
+  Recipient recipient;  ///< `id` is the group's number
   mqtt::BlockPtr block;
   StoredPtr stored;
 };
 
 /// The member could not take it any more: pick another.
 struct GroupReturn {
-  std::string group_key;
+  DurableId group;
+  std::uint64_t session = 0;
   mqtt::BlockPtr block;
   StoredPtr stored;
-  Recipient recipient;
+  mqtt::Qos qos = mqtt::Qos::at_most_once;
 };
 
 }  // namespace mail

@@ -1,0 +1,37 @@
+#include "session/aliases.hpp"
+
+namespace skerry::session {
+
+Result<std::string_view, mqtt::Violation> InboundAliases::resolve(std::uint16_t alias,
+                                                                  std::string_view topic) {
+  if (alias == 0 || alias > maximum_) {  // [MQTT-3.3.2-8] [MQTT-3.3.2-9]
+    return mqtt::Violation{mqtt::Reason::topic_alias_invalid,
+                           "topic alias is 0 or above the server's Topic Alias Maximum"};
+  }
+  if (topics_.size() < alias) {
+    topics_.resize(alias);
+  }
+  std::string& name = topics_[alias - 1u];
+  if (!topic.empty()) {
+    name.assign(topic);
+  } else if (name.empty()) {
+    return mqtt::Violation{mqtt::Reason::protocol_error,
+                           "topic is empty and the alias has not been set on this connection"};
+  }
+  return std::string_view(name);
+}
+
+OutboundAliases::Alias OutboundAliases::take(std::string_view topic) {
+  const auto found = numbers_.find(std::string(topic));
+  if (found != numbers_.end()) {
+    return {found->second, true};
+  }
+  if (numbers_.size() >= maximum_) {
+    return {};
+  }
+  const auto number = static_cast<std::uint16_t>(numbers_.size() + 1);
+  numbers_.emplace(topic, number);
+  return {number, false};
+}
+
+}  // namespace skerry::session

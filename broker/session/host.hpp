@@ -1,0 +1,64 @@
+// Host: what a session asks of the shard that owns it. Every call is made on the session's core, in
+// the course of a call into the session; nothing here blocks.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/counters.hpp"
+#include "base/limits.hpp"
+#include "base/now.hpp"
+#include "mqtt/packet.hpp"
+#include "session/delivery.hpp"
+#include "session/gate.hpp"
+#include "session/link.hpp"
+
+namespace skerry::session {
+
+class Session;
+
+/// What became of a PUBLISH: the reason to acknowledge with, and what the acknowledgement waits for.
+struct PublishOutcome {
+  mqtt::Reason reason = mqtt::Reason::success;
+  GateId gate;
+  const char* what = "";  ///< static sentence for the reason string of an error
+};
+
+class Host {
+ public:
+  virtual const Limits& limits() const noexcept = 0;
+  virtual Counters& counters() noexcept = 0;
+
+  /// Routes a PUBLISH whose alias has been resolved. For QoS 2 of a persistent session the packet id
+  /// is stored together with the message.
+  virtual PublishOutcome publish(Session& from, const mqtt::Publish& publish, Now now) = 0;
+
+  /// PUBREL of an inbound QoS 2 message: the stored packet id goes. 0: nothing to wait for.
+  virtual GateId release_inbound(Session& from, mqtt::PacketId packet_id) = 0;
+
+  virtual void subscribe(Session& from, const mqtt::Subscribe& packet, Now now) = 0;
+  virtual void unsubscribe(Session& from, const mqtt::Unsubscribe& packet, Now now) = 0;
+
+  /// Outbound QoS 2 of a persistent session is about to be sent first: its packet id is stored.
+  virtual GateId store_outbound(Session& session, const Delivery& delivery) = 0;
+  /// PUBREC came: the message is ticked off and the packet id marked as released.
+  virtual GateId store_released(Session& session, const Delivery& delivery) = 0;
+  /// PUBCOMP came: the packet id is forgotten.
+  virtual void forget_outbound(Session& session, mqtt::PacketId packet_id) = 0;
+  /// The recipient has the message (or it was given up): it is ticked off in storage.
+  virtual void finish(Session& session, Delivery& delivery) = 0;
+
+  /// The session ends its connection by itself: DISCONNECT with `reason` when the version has it,
+  /// then close. The session is detached (and removed when it does not persist) before this returns,
+  /// so it must not touch itself afterwards.
+  virtual void end_connection(Session& session, mqtt::Reason reason, const char* what,
+                              CloseCause cause, Now now) = 0;
+
+  /// A DISCONNECT came: with or without will, session expiry already taken over.
+  virtual void client_disconnected(Session& session, bool publish_will, Now now) = 0;
+
+ protected:
+  ~Host() = default;
+};
+
+}  // namespace skerry::session

@@ -1,0 +1,176 @@
+// The receiving half of a session: packets of the client and what they ask for.
+
+#include <algorithm>
+
+#include "mqtt/codec.hpp"
+#include "session/session.hpp"
+
+namespace skerry::session {
+namespace {
+
+constexpr std::uint8_t publish_type = 3;
+
+}  // namespace
+
+bool Session::on_frame(const mqtt::Frame& frame, Now now) {
+  last_received_ = now.steady;
+  if ((frame.first_byte >> 4) == publish_type) {
+    return on_publish(frame, now);
+  }
+  const auto packet = mqtt::decode(frame, settings_.version, mqtt::Sender::client);
+  if (!packet) {
+    fail(packet.error(), now);
+    return false;
+  }
+  dispatch(*packet, now);
+  return link_ != nullptr;
+}
+
+void Session::dispatch(const mqtt::Packet& packet, Now now) {
+  if (const auto* puback = std::get_if<mqtt::Puback>(&packet)) {
+    return on_puback(*puback, now);
+  }
+  if (const auto* pubrec = std::get_if<mqtt::Pubrec>(&packet)) {
+    return on_pubrec(*pubrec, now);
+  }
+  if (const auto* pubrel = std::get_if<mqtt::Pubrel>(&packet)) {
+    return on_pubrel(*pubrel, now);
+  }
+  if (const auto* pubcomp = std::get_if<mqtt::Pubcomp>(&packet)) {
+    return on_pubcomp(*pubcomp, now);
+  }
+  if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet)) {
+    return host_.subscribe(*this, *subscribe, now);
+  }
+  if (const auto* unsubscribe = std::get_if<mqtt::Unsubscribe>(&packet)) {
+    return host_.unsubscribe(*this, *unsubscribe, now);
+  }
+  if (std::holds_alternative<mqtt::Pingreq>(packet)) {  // [MQTT-3.12.4-1]
+    std::string frame;
+    mqtt::encode(mqtt::Pingresp{}, settings_.version, frame);
+    return answer(mqtt::PacketType::pingresp, std::move(frame), GateId{}, now);
+  }
+  if (const auto* disconnect = std::get_if<mqtt::Disconnect>(&packet)) {
+    return on_disconnect(*disconnect, now);
+  }
+  if (std::holds_alternative<mqtt::Connect>(packet)) {  // [MQTT-3.1.0-2]
+    return fail({mqtt::Reason::protocol_error, "a second CONNECT on one connection"}, now);
+  }
+  if (std::holds_alternative<mqtt::Auth>(packet)) {
+    return fail({mqtt::Reason::protocol_error,
+                 "AUTH on a connection that was made without an authentication method"},
+                now);
+  }
+  fail({mqtt::Reason::protocol_error, "a client must not send this packet"}, now);
+}
+
+bool Session::on_publish(const mqtt::Frame& frame, Now now) {
+  auto publish = mqtt::decode_publish(frame, settings_.version, mqtt::Sender::client);
+  if (!publish) {
+    fail(publish.error(), now);
+    return false;
+  }
+  host_.counters().messages_received[static_cast<int>(publish->qos)].add();
+  if (publish->topic_alias) {
+    if (inbound_aliases_ == nullptr) {
+      inbound_aliases_ = std::make_unique<InboundAliases>(host_.limits().topic_alias_max);
+    }
+    const auto topic = inbound_aliases_->resolve(*publish->topic_alias, publish->topic);
+    if (!topic) {
+      fail(topic.error(), now);
+      return false;
+    }
+    publish->topic = *topic;
+    publish->topic_alias.reset();
+  }
+  if (publish->qos == mqtt::Qos::at_most_once) {
+    host_.publish(*this, *publish, now);
+    return link_ != nullptr;
+  }
+  handle_publish(*publish, now);
+  return link_ != nullptr;
+}
+
+bool Session::accept_inbound_id(const mqtt::Publish& publish, Now now) {
+  if (publish.qos == mqtt::Qos::exactly_once &&
+      std::find(inbound_ids_.begin(), inbound_ids_.end(), publish.packet_id) !=
+          inbound_ids_.end()) {
+    // Received before: it is answered again and not routed again [MQTT-4.3.3-10]. When the first
+    // answer still waits for its commit, this one stands behind it.
+    acknowledge({.type = mqtt::PacketType::pubrec, .packet_id = publish.packet_id}, now);
+    return false;
+  }
+  const std::uint16_t maximum = host_.limits().receive_maximum;
+  if (settings_.version == mqtt::Version::v5 && inbound_open_ >= maximum) {  // [MQTT-3.3.4-9]
+    fail({mqtt::Reason::receive_maximum_exceeded,
+          "more QoS 1 and 2 messages are open than the server's Receive Maximum"},
+         now);
+    return false;
+  }
+  return true;
+}
+
+void Session::handle_publish(mqtt::Publish& publish, Now now) {
+  if (!accept_inbound_id(publish, now)) {
+    return;
+  }
+  const bool twice = publish.qos == mqtt::Qos::exactly_once;
+  ++inbound_open_;
+  if (twice) {
+    inbound_ids_.push_back(publish.packet_id);
+  }
+  const PublishOutcome outcome = host_.publish(*this, publish, now);
+  if (link_ == nullptr) {
+    return;
+  }
+  if (outcome.reason == mqtt::Reason::quota_exceeded && settings_.version != mqtt::Version::v5) {
+    // 3.1.1 has no negative answer: silence and a close make the client send it again later.
+    if (twice) {
+      std::erase(inbound_ids_, publish.packet_id);
+    }
+    host_.end_connection(*this, outcome.reason, outcome.what, CloseCause::storage_failure, now);
+    return;
+  }
+  acknowledge({.type = twice ? mqtt::PacketType::pubrec : mqtt::PacketType::puback,
+               .reason = outcome.reason,
+               .packet_id = publish.packet_id,
+               .what = outcome.what,
+               .gate = outcome.gate},
+              now);
+  if (acknowledgements_.size() >= acknowledgements_waiting_max) {
+    pause_reading(true, now);
+  }
+}
+
+void Session::on_pubrel(const mqtt::Pubrel& packet, Now now) {
+  const bool known = std::find(inbound_ids_.begin(), inbound_ids_.end(), packet.packet_id) !=
+                     inbound_ids_.end();
+  if (!known) {
+    // Nothing is wrong on the client's side after a lost PUBCOMP: it is told so and goes on.
+    acknowledge({.type = mqtt::PacketType::pubcomp,
+                 .reason = mqtt::Reason::packet_identifier_not_found,
+                 .packet_id = packet.packet_id},
+                now);
+    return;
+  }
+  acknowledge({.type = mqtt::PacketType::pubcomp,
+               .packet_id = packet.packet_id,
+               .gate = host_.release_inbound(*this, packet.packet_id)},
+              now);
+}
+
+void Session::on_disconnect(const mqtt::Disconnect& packet, Now now) {
+  if (packet.session_expiry_interval) {
+    if (expiry_seconds_ == 0 && *packet.session_expiry_interval != 0) {  // [MQTT-3.14.2-2]
+      return fail({mqtt::Reason::protocol_error,
+                   "a session that began without expiry cannot be given one in DISCONNECT"},
+                  now);
+    }
+    expiry_seconds_ =
+        std::min(*packet.session_expiry_interval, host_.limits().session_expiry_max_seconds);
+  }
+  const bool with_will = packet.reason != mqtt::Reason::success;
+  host_.client_disconnected(*this, with_will, now);
+}
+
+}  // namespace skerry::session

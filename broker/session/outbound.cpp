@@ -1,0 +1,332 @@
+// The sending half of a session: the window of QoS 1 and 2, its queue, and what is sent again.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "mqtt/codec.hpp"
+#include "session/session.hpp"
+
+namespace skerry::session {
+
+using State = Delivery::State;
+
+bool Session::can_send() const noexcept {
+  return open_ && on_wire_ < settings_.send_window && inflight_.size() < host_.limits().inflight_max &&
+         link_->output().size() < host_.limits().output_bytes_max;
+}
+
+void Session::deliver_at_most_once(const mqtt::Publish& publish, const Match& match,
+                                   FrameCache* cache) {
+  if (!open_) {
+    return;  // QoS 0 is for those who are here
+  }
+  Counters& counters = host_.counters();
+  std::string& out = link_->output();
+  if (out.size() >= host_.limits().output_bytes_max) {
+    counters.dropped[static_cast<int>(DropReason::output_full)].add();
+    return;
+  }
+  mqtt::PublishHeader header{.retain = match.retain,
+                             .message_expiry_interval = {},
+                             .subscription_identifiers = match.subscription_identifiers};
+  header.message_expiry_interval = publish.properties.message_expiry_interval;
+  const std::size_t before = out.size();
+  const bool plain = match.subscription_identifiers.empty() && settings_.topic_alias_maximum == 0;
+  if (plain && cache != nullptr) {
+    cache->append(publish, header, settings_.version, out);
+  } else {
+    if (settings_.topic_alias_maximum != 0) {
+      if (outbound_aliases_ == nullptr) {
+        outbound_aliases_ = std::make_unique<OutboundAliases>(settings_.topic_alias_maximum);
+      }
+      const auto alias = outbound_aliases_->take(publish.topic);
+      header.topic_alias = alias.number;
+      header.topic_empty = alias.known;
+    }
+    mqtt::encode_publish(publish, header, settings_.version, out);
+  }
+  if (!fits(out.size() - before)) {  // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+    out.resize(before);
+    counters.dropped[static_cast<int>(DropReason::too_large)].add();
+    return;
+  }
+  counters.messages_sent[0].add();
+  link_->output_changed();
+}
+
+void Session::deliver(Delivery delivery, const mqtt::Publish& publish, Now now) {
+  if (can_send() && queue_.empty()) {
+    send_new(std::move(delivery), &publish, now);
+  } else if (persistent() || connected()) {
+    enqueue(std::move(delivery));
+  }
+}
+
+void Session::enqueue(Delivery delivery) {
+  SKERRY_ASSERT(delivery.message);
+  const Limits& limits = host_.limits();
+  queue_bytes_ += delivery.message->size_bytes();
+  queue_.push_back(std::move(delivery));
+  while (queue_.size() > limits.session_queue_messages_max ||
+         queue_bytes_ > limits.session_queue_bytes_max) {
+    drop_front(DropReason::queue_full);
+  }
+}
+
+void Session::drop_front(DropReason reason) {
+  Delivery front = std::move(queue_.front());
+  queue_.pop_front();
+  queue_bytes_ -= front.message->size_bytes();
+  host_.counters().dropped[static_cast<int>(reason)].add();
+  host_.finish(*this, front);
+}
+
+void Session::pump(Now now) {
+  if (!open_) {
+    return;
+  }
+  resend(now);
+  while (!queue_.empty() && can_send()) {
+    if (queue_.front().message->expired(now.wall)) {  // [MQTT-3.3.2-5]
+      drop_front(DropReason::expired);
+      continue;
+    }
+    Delivery next = std::move(queue_.front());
+    queue_.pop_front();
+    queue_bytes_ -= next.message->size_bytes();
+    send_new(std::move(next), nullptr, now);
+  }
+}
+
+// What an earlier connection had open goes first, in its order and with its packet ids
+// [MQTT-4.4.0-1] [MQTT-4.6.0-1].
+void Session::resend(Now now) {
+  for (std::size_t i = 0; i < inflight_.size() && on_wire_ < settings_.send_window; ++i) {
+    Delivery& delivery = inflight_[i];
+    if (delivery.on_wire) {
+      continue;
+    }
+    if (delivery.state == State::sent) {
+      delivery.on_wire = true;
+      ++on_wire_;
+      write_publish(delivery, nullptr, true, now);
+    } else if (delivery.state == State::released) {
+      delivery.on_wire = true;
+      ++on_wire_;
+      write_release(delivery.packet_id);
+    }
+  }
+}
+
+void Session::send_new(Delivery delivery, const mqtt::Publish* publish, Now now) {
+  delivery.packet_id = next_packet_id();
+  const bool store_first =
+      delivery.qos == mqtt::Qos::exactly_once && durable_id_ != DurableId{} && delivery.stored;
+  if (store_first) {
+    delivery.state = State::committing;
+    const mqtt::PacketId packet_id = delivery.packet_id;
+    const Delivery& kept = inflight_.push_back(std::move(delivery));
+    if (host_.store_outbound(*this, kept) == GateId{}) {
+      outbound_stored(packet_id, GateResult::passed, now);
+    }
+    return;
+  }
+  delivery.state = State::sent;
+  delivery.on_wire = true;
+  ++on_wire_;
+  Delivery& kept = inflight_.push_back(std::move(delivery));
+  write_publish(kept, publish, false, now);
+}
+
+void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now now) {
+  Delivery* delivery = find_inflight(packet_id);
+  if (delivery == nullptr || delivery->state != State::committing) {
+    return;
+  }
+  if (result == GateResult::failed) {
+    // It goes back to the head of the queue; the client comes again when storage is well.
+    Delivery again = std::move(*delivery);
+    remove_inflight(*delivery);
+    again.state = State::queued;
+    queue_bytes_ += again.message->size_bytes();
+    queue_.push_front(std::move(again));
+    if (link_ != nullptr) {
+      host_.end_connection(*this, mqtt::Reason::quota_exceeded,
+                           "the server could not store the state of a QoS 2 delivery",
+                           CloseCause::storage_failure, now);
+    }
+    return;
+  }
+  delivery->state = State::sent;
+  if (open_ && on_wire_ < settings_.send_window) {
+    delivery->on_wire = true;
+    ++on_wire_;
+    write_publish(*delivery, nullptr, false, now);
+  }
+}
+
+void Session::write_publish(Delivery& delivery, const mqtt::Publish* publish, bool dup, Now now) {
+  std::string& out = link_->output();
+  const std::size_t before = out.size();
+  mqtt::PublishHeader header{.packet_id = delivery.packet_id,
+                             .qos = delivery.qos,
+                             .retain = delivery.retain,
+                             .dup = dup,
+                             .message_expiry_interval = {},
+                             .subscription_identifiers = delivery.subscription_identifiers};
+  const std::string_view topic = publish != nullptr ? publish->topic : delivery.message->topic();
+  if (settings_.topic_alias_maximum != 0) {
+    if (outbound_aliases_ == nullptr) {
+      outbound_aliases_ = std::make_unique<OutboundAliases>(settings_.topic_alias_maximum);
+    }
+    const auto alias = outbound_aliases_->take(topic);
+    header.topic_alias = alias.number;
+    header.topic_empty = alias.known;
+  }
+  if (publish != nullptr) {
+    header.message_expiry_interval = publish->properties.message_expiry_interval;
+    mqtt::encode_publish(*publish, header, settings_.version, out);
+  } else {
+    mqtt::encode_message(*delivery.message, header, settings_.version, now.wall, out);
+  }
+  if (!fits(out.size() - before)) {  // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+    out.resize(before);
+    host_.counters().dropped[static_cast<int>(DropReason::too_large)].add();
+    if (delivery.qos == mqtt::Qos::exactly_once) {
+      host_.forget_outbound(*this, delivery.packet_id);
+    }
+    host_.finish(*this, delivery);
+    remove_inflight(delivery);
+    return;
+  }
+  host_.counters().messages_sent[static_cast<int>(delivery.qos)].add();
+  link_->output_changed();
+  if (!persistent() && delivery.group_core == no_core) {
+    delivery.message = {};  // nothing can ask for it again: the session ends with the connection
+  }
+}
+
+void Session::write_release(mqtt::PacketId packet_id) {
+  mqtt::encode_ack(mqtt::PacketType::pubrel, packet_id, mqtt::Reason::success, settings_.version,
+                   link_->output());
+  link_->output_changed();
+}
+
+void Session::on_puback(const mqtt::Puback& packet, Now now) {
+  Delivery* delivery = find_inflight(packet.packet_id);
+  if (delivery == nullptr || delivery->qos != mqtt::Qos::at_least_once || !delivery->on_wire) {
+    return;  // late or for a message that was given up: nothing to do
+  }
+  host_.finish(*this, *delivery);
+  remove_inflight(*delivery);
+  pump(now);
+}
+
+void Session::on_pubrec(const mqtt::Pubrec& packet, Now now) {
+  Delivery* delivery = find_inflight(packet.packet_id);
+  if (delivery == nullptr || delivery->qos != mqtt::Qos::exactly_once || !delivery->on_wire) {
+    if (!mqtt::is_error(packet.reason)) {
+      mqtt::encode_ack(mqtt::PacketType::pubrel, packet.packet_id,
+                       mqtt::Reason::packet_identifier_not_found, settings_.version,
+                       link_->output());
+      link_->output_changed();
+    }
+    return;
+  }
+  if (mqtt::is_error(packet.reason)) {  // [MQTT-4.3.3-4]: refused, and that ends it
+    host_.finish(*this, *delivery);
+    host_.forget_outbound(*this, packet.packet_id);
+    remove_inflight(*delivery);
+    pump(now);
+    return;
+  }
+  if (delivery->state == State::released) {
+    write_release(packet.packet_id);
+    return;
+  }
+  if (delivery->state != State::sent) {
+    return;
+  }
+  delivery->state = State::releasing;
+  if (host_.store_released(*this, *delivery) == GateId{}) {
+    released_stored(packet.packet_id, GateResult::passed, now);
+  }
+}
+
+void Session::released_stored(mqtt::PacketId packet_id, GateResult result, Now now) {
+  Delivery* delivery = find_inflight(packet_id);
+  if (delivery == nullptr || delivery->state != State::releasing) {
+    return;
+  }
+  if (result == GateResult::failed) {
+    delivery->state = State::sent;
+    if (link_ != nullptr) {
+      host_.end_connection(*this, mqtt::Reason::quota_exceeded,
+                           "the server could not store the state of a QoS 2 delivery",
+                           CloseCause::storage_failure, now);
+    }
+    return;
+  }
+  delivery->state = State::released;
+  delivery->stored.reset();
+  delivery->message = {};
+  if (open_ && delivery->on_wire) {
+    write_release(packet_id);
+  } else if (open_) {
+    pump(now);
+  }
+}
+
+void Session::on_pubcomp(const mqtt::Pubcomp& packet, Now now) {
+  Delivery* delivery = find_inflight(packet.packet_id);
+  if (delivery == nullptr || delivery->state != State::released) {
+    return;
+  }
+  host_.forget_outbound(*this, packet.packet_id);
+  remove_inflight(*delivery);
+  pump(now);
+}
+
+Delivery* Session::find_inflight(mqtt::PacketId packet_id) noexcept {
+  for (std::size_t i = 0; i < inflight_.size(); ++i) {
+    if (inflight_[i].packet_id == packet_id) {
+      return &inflight_[i];
+    }
+  }
+  return nullptr;
+}
+
+void Session::remove_inflight(Delivery& delivery) {
+  if (delivery.on_wire) {
+    SKERRY_ASSERT(on_wire_ > 0);
+    --on_wire_;
+  }
+  if (&delivery == &inflight_.front()) {
+    inflight_.pop_front();
+    return;
+  }
+  const Delivery* gone = &delivery;
+  inflight_.erase_if([gone](const Delivery& other) { return &other == gone; });
+}
+
+mqtt::PacketId Session::next_packet_id() noexcept {
+  // inflight_max is far below 65,535, so a free number is found.
+  do {
+    last_packet_id_ = static_cast<std::uint16_t>(last_packet_id_ + 1);
+  } while (last_packet_id_ == 0 || find_inflight(mqtt::PacketId{last_packet_id_}) != nullptr);
+  return mqtt::PacketId{last_packet_id_};
+}
+
+void Session::restore_queued(Delivery delivery) {
+  delivery.state = State::queued;
+  queue_bytes_ += delivery.message->size_bytes();
+  queue_.push_back(std::move(delivery));
+}
+
+void Session::restore_inflight(Delivery delivery) {
+  last_packet_id_ = std::max(last_packet_id_, delivery.packet_id.value);
+  inflight_.push_back(std::move(delivery));
+}
+
+}  // namespace skerry::session

@@ -1,0 +1,163 @@
+#include "session/session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "mqtt/codec.hpp"
+
+namespace skerry::session {
+
+Session::Session(Host& host, std::uint64_t id, plugin::Identity identity,
+                 std::string_view client_id)
+    : host_(host),
+      id_(id),
+      key_(identity.owner()),
+      client_id_size_(static_cast<std::uint32_t>(client_id.size())),
+      identity_(std::move(identity)) {
+  key_.push_back('\0');
+  key_.append(client_id);
+  key_.shrink_to_fit();
+}
+
+Subscription* Session::find_subscription(std::string_view filter) noexcept {
+  const auto found = std::find_if(subscriptions_.begin(), subscriptions_.end(),
+                                  [&](const Subscription& s) { return s.filter == filter; });
+  return found == subscriptions_.end() ? nullptr : &*found;
+}
+
+void Session::attach(Link& link, const ConnectionSettings& settings, std::string connack,
+                     GateId gate, Now now) {
+  SKERRY_ASSERT(link_ == nullptr);
+  link_ = &link;
+  settings_ = settings;
+  open_ = false;
+  reading_paused_ = false;
+  last_received_ = now.steady;
+  acknowledge({.type = mqtt::PacketType::connack, .gate = gate, .frame = std::move(connack)}, now);
+}
+
+void Session::detach() {
+  link_ = nullptr;
+  open_ = false;
+  reading_paused_ = false;
+  acknowledgements_.reset();
+  inbound_aliases_.reset();
+  outbound_aliases_.reset();
+  inbound_open_ = static_cast<std::uint16_t>(inbound_ids_.size());
+  on_wire_ = 0;
+  for (std::size_t i = 0; i < inflight_.size(); ++i) {
+    inflight_[i].on_wire = false;
+  }
+}
+
+SteadyTime Session::keep_alive_deadline() const noexcept {
+  if (link_ == nullptr || settings_.keep_alive_seconds == 0 || reading_paused_) {
+    return SteadyTime::max();
+  }
+  // One and a half times the interval [MQTT-3.1.2-22].
+  return last_received_ + Milliseconds(settings_.keep_alive_seconds * 1500);
+}
+
+void Session::pause_reading(bool paused, Now now) {
+  if (link_ == nullptr || reading_paused_ == paused) {
+    return;
+  }
+  reading_paused_ = paused;
+  last_received_ = now.steady;  // the peer is not late while it was we who did not listen
+  link_->pause_reading(paused);
+}
+
+void Session::answer(mqtt::PacketType type, std::string frame, GateId gate, Now now) {
+  acknowledge({.type = type, .gate = gate, .frame = std::move(frame)}, now);
+}
+
+void Session::acknowledge(Acknowledgement acknowledgement, Now now) {
+  if (acknowledgements_.empty() && acknowledgement.gate == GateId{}) {
+    write_acknowledgement(acknowledgement, now);
+    return;
+  }
+  acknowledgements_.push(std::move(acknowledgement));
+}
+
+void Session::open_acknowledgement(GateId gate, GateResult result, Now now) {
+  Acknowledgement* waiting = acknowledgements_.open(gate);
+  if (waiting == nullptr || link_ == nullptr) {
+    return;  // the connection that asked is gone
+  }
+  if (result == GateResult::failed) {
+    const bool has_reason = waiting->type == mqtt::PacketType::puback ||
+                            waiting->type == mqtt::PacketType::pubrec;
+    if (!has_reason || settings_.version != mqtt::Version::v5) {
+      host_.end_connection(*this, mqtt::Reason::quota_exceeded,
+                           "the server could not store this; try again later",
+                           CloseCause::storage_failure, now);
+      return;
+    }
+    waiting->reason = mqtt::Reason::quota_exceeded;
+    waiting->what = "the server could not store this message; try again later";
+  }
+  drain_acknowledgements(now);
+}
+
+void Session::drain_acknowledgements(Now now) {
+  while (link_ != nullptr) {
+    const std::optional<Acknowledgement> next = acknowledgements_.take();
+    if (!next) {
+      break;
+    }
+    write_acknowledgement(*next, now);
+  }
+  if (reading_paused_ && acknowledgements_.size() < acknowledgements_waiting_max / 2) {
+    pause_reading(false, now);
+  }
+}
+
+void Session::write_acknowledgement(const Acknowledgement& acknowledgement, Now now) {
+  using mqtt::PacketType;
+  std::string& out = link_->output();
+  const bool failed = mqtt::is_error(acknowledgement.reason);
+  if (!acknowledgement.frame.empty()) {
+    out.append(acknowledgement.frame);
+  } else if (failed && settings_.problem_information && *acknowledgement.what != '\0') {
+    const std::size_t before = out.size();
+    const std::string_view text = acknowledgement.what;
+    if (acknowledgement.type == PacketType::puback) {
+      mqtt::encode(mqtt::Puback{acknowledgement.packet_id, acknowledgement.reason, text, {}},
+                   settings_.version, out);
+    } else {
+      mqtt::encode(mqtt::Pubrec{acknowledgement.packet_id, acknowledgement.reason, text, {}},
+                   settings_.version, out);
+    }
+    if (!fits(out.size() - before)) {  // [MQTT-3.4.2-2] [MQTT-3.5.2-2]: rather no reason string
+      out.resize(before);
+      mqtt::encode_ack(acknowledgement.type, acknowledgement.packet_id, acknowledgement.reason,
+                       settings_.version, out);
+    }
+  } else {
+    mqtt::encode_ack(acknowledgement.type, acknowledgement.packet_id, acknowledgement.reason,
+                     settings_.version, out);
+  }
+  link_->output_changed();
+  const bool ends_inbound = acknowledgement.type == PacketType::puback ||
+                            acknowledgement.type == PacketType::pubcomp ||
+                            (acknowledgement.type == PacketType::pubrec && failed);
+  if (ends_inbound && inbound_open_ > 0) {
+    --inbound_open_;
+  }
+  if (acknowledgement.type == PacketType::pubcomp ||
+      (acknowledgement.type == PacketType::pubrec && failed)) {
+    std::erase(inbound_ids_, acknowledgement.packet_id);
+  }
+  if (acknowledgement.type == PacketType::connack && !open_) {
+    open_ = true;
+    pump(now);
+  }
+}
+
+void Session::fail(const mqtt::Violation& violation, Now now) {
+  host_.counters().protocol_errors.add();
+  host_.end_connection(*this, violation.reason, violation.what, CloseCause::protocol_error, now);
+}
+
+}  // namespace skerry::session

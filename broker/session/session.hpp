@@ -1,0 +1,217 @@
+// Session: one client's protocol life, across connections when it persists. It answers packets, keeps
+// QoS 1 and 2 in flight in both directions, enforces what was agreed at CONNECT, and asks its Host for
+// everything beyond the one client. No I/O and no clock: bytes go to a Link, time is an argument.
+//
+//   detached ──attach()──▶ opening ──CONNACK left──▶ open ──detach()──▶ detached
+//
+// Belongs to one core. The host owns it and keeps it alive until the end of the turn even when it
+// was removed meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ring.hpp"
+#include "mqtt/frame.hpp"
+#include "mqtt/packet.hpp"
+#include "plugin/identity.hpp"
+#include "session/acknowledgements.hpp"
+#include "session/aliases.hpp"
+#include "session/delivery.hpp"
+#include "session/frame_cache.hpp"
+#include "session/host.hpp"
+#include "session/link.hpp"
+
+namespace skerry::session {
+
+struct Subscription {
+  std::string filter;  ///< as the client wrote it, `$share/…` included
+  mqtt::SubscriptionOptions options;
+  std::uint32_t identifier = 0;
+};
+
+/// A will as it is kept until it is published or dropped.
+struct StoredWill {
+  mqtt::BlockPtr block;  ///< topic, payload, QoS, retain and properties but for the expiry
+  std::uint32_t delay_seconds = 0;
+  std::uint32_t message_expiry_seconds = 0;  ///< counted from publication; 0: none
+};
+
+/// What CONNECT settled for one connection.
+struct ConnectionSettings {
+  mqtt::Version version = mqtt::Version::v5;
+  std::uint16_t keep_alive_seconds = 0;       ///< in force, the server's own included; 0: none
+  std::uint16_t send_window = 65'535;         ///< QoS 1 and 2 open towards the client
+  std::uint32_t maximum_packet_size = 0;      ///< of the client; 0: none
+  std::uint16_t topic_alias_maximum = 0;      ///< of the client
+  bool problem_information = true;            ///< may we send reason strings
+};
+
+class Session {
+ public:
+  Session(Host& host, std::uint64_t id, plugin::Identity identity, std::string_view client_id);
+
+  std::uint64_t id() const noexcept { return id_; }
+  const std::string& key() const noexcept { return key_; }  ///< owner NUL client id
+  std::string_view client_id() const noexcept {
+    return std::string_view(key_).substr(key_.size() - client_id_size_);
+  }
+  const plugin::Identity& identity() const noexcept { return identity_; }
+  void set_identity(plugin::Identity identity) { identity_ = std::move(identity); }
+
+  /// Set while the session is on disk, so that it and its messages survive a restart.
+  DurableId durable_id() const noexcept { return durable_id_; }
+  void set_durable_id(DurableId id) noexcept { durable_id_ = id; }
+  std::uint32_t expiry_seconds() const noexcept { return expiry_seconds_; }
+  void set_expiry_seconds(std::uint32_t seconds) noexcept { expiry_seconds_ = seconds; }
+  /// Outlives its connection.
+  bool persistent() const noexcept { return expiry_seconds_ != 0; }
+
+  bool connected() const noexcept { return link_ != nullptr; }
+  bool open() const noexcept { return open_; }
+  mqtt::Version version() const noexcept { return settings_.version; }
+  Link* link() const noexcept { return link_; }
+  const std::string& peer_address() const noexcept { return peer_address_; }
+  void set_peer_address(std::string address) { peer_address_ = std::move(address); }
+
+  std::vector<Subscription>& subscriptions() noexcept { return subscriptions_; }
+  const std::vector<Subscription>& subscriptions() const noexcept { return subscriptions_; }
+  Subscription* find_subscription(std::string_view filter) noexcept;
+
+  const StoredWill* will() const noexcept { return will_.get(); }
+  void set_will(std::unique_ptr<StoredWill> will) noexcept { will_ = std::move(will); }
+  std::unique_ptr<StoredWill> take_will() noexcept { return std::move(will_); }
+
+  // --- connection -----------------------------------------------------------------------------
+
+  /// Binds the session to a connection. `connack` leaves once `gate` has opened; then what was in
+  /// flight is sent again [MQTT-4.4.0-1] and what waited follows.
+  void attach(Link& link, const ConnectionSettings& settings, std::string connack, GateId gate,
+              Now now);
+  /// Forgets the connection: aliases and unanswered requests end with it. A session that does not
+  /// persist is removed by the host afterwards.
+  void detach();
+
+  /// One frame; false when the connection has ended in the course of it.
+  bool on_frame(const mqtt::Frame& frame, Now now);
+
+  /// `gate` of a waiting acknowledgement has opened.
+  void open_acknowledgement(GateId gate, GateResult result, Now now);
+  /// The packet id of an outbound QoS 2 message is stored (or could not be).
+  void outbound_stored(mqtt::PacketId packet_id, GateResult result, Now now);
+  void released_stored(mqtt::PacketId packet_id, GateResult result, Now now);
+
+  /// Queues an answer that the host has encoded (SUBACK, UNSUBACK); it leaves in its turn.
+  void answer(mqtt::PacketType type, std::string frame, GateId gate, Now now);
+
+  /// The connection can take more output, or the host wants waiting messages to move.
+  void pump(Now now);
+
+  void pause_reading(bool paused, Now now);
+
+  // --- delivery -------------------------------------------------------------------------------
+
+  /// What a session needs to know of one message that matched it.
+  struct Match {
+    mqtt::Qos qos = mqtt::Qos::at_most_once;  ///< already the lower of publisher's and subscription's
+    bool retain = false;
+    std::span<const std::uint32_t> subscription_identifiers;
+  };
+
+  /// Sends at QoS 0 or drops and counts: it never waits. `cache` may be null.
+  void deliver_at_most_once(const mqtt::Publish& publish, const Match& match, FrameCache* cache);
+
+  /// Must deliver() be given a message block, because it may have to wait or be sent again?
+  bool needs_message() const noexcept { return persistent() || !can_send() || !queue_.empty(); }
+
+  /// Takes a QoS 1 or 2 message: sends it when the window allows, else queues it under the caps.
+  /// `publish` shows the content; `delivery.message` may be null when needs_message() is false.
+  void deliver(Delivery delivery, const mqtt::Publish& publish, Now now);
+
+  std::size_t queued_count() const noexcept { return queue_.size(); }
+  std::size_t inflight_count() const noexcept { return inflight_.size(); }
+  Ring<Delivery>& queue() noexcept { return queue_; }
+  Ring<Delivery>& inflight() noexcept { return inflight_; }
+  std::vector<mqtt::PacketId>& inbound_ids() noexcept { return inbound_ids_; }
+
+  /// Puts a delivery back from storage at start.
+  void restore_queued(Delivery delivery);
+  void restore_inflight(Delivery delivery);
+
+  // --- time -----------------------------------------------------------------------------------
+
+  /// When the peer must have been heard of; SteadyTime::max() without keep-alive.
+  SteadyTime keep_alive_deadline() const noexcept;
+
+  /// Work place of the shard: the serial of the last publish that matched this session and where it
+  /// stands in the list of matches, so that overlapping subscriptions merge without a search.
+  std::uint64_t match_serial = 0;
+  std::uint32_t match_index = 0;
+  /// When the detached session ends and its will is due; max() when not set.
+  SteadyTime expires_at = SteadyTime::max();
+  SteadyTime will_due_at = SteadyTime::max();
+  /// Earliest moment for which the shard has a timer running for this session.
+  SteadyTime timer_armed_at = SteadyTime::max();
+
+ private:
+  bool on_publish(const mqtt::Frame& frame, Now now);
+  void handle_publish(mqtt::Publish& publish, Now now);
+  bool accept_inbound_id(const mqtt::Publish& publish, Now now);
+  void on_puback(const mqtt::Puback& packet, Now now);
+  void on_pubrec(const mqtt::Pubrec& packet, Now now);
+  void on_pubrel(const mqtt::Pubrel& packet, Now now);
+  void on_pubcomp(const mqtt::Pubcomp& packet, Now now);
+  void on_disconnect(const mqtt::Disconnect& packet, Now now);
+  void dispatch(const mqtt::Packet& packet, Now now);
+
+  void acknowledge(Acknowledgement acknowledgement, Now now);
+  void drain_acknowledgements(Now now);
+  void write_acknowledgement(const Acknowledgement& acknowledgement, Now now);
+  void fail(const mqtt::Violation& violation, Now now);
+
+  bool can_send() const noexcept;
+  void resend(Now now);
+  void send_new(Delivery delivery, const mqtt::Publish* publish, Now now);
+  void write_publish(Delivery& delivery, const mqtt::Publish* publish, bool dup, Now now);
+  void write_release(mqtt::PacketId packet_id);
+  void enqueue(Delivery delivery);
+  void drop_front(DropReason reason);
+  Delivery* find_inflight(mqtt::PacketId packet_id) noexcept;
+  void remove_inflight(Delivery& delivery);
+  mqtt::PacketId next_packet_id() noexcept;
+  bool fits(std::size_t frame_bytes) const noexcept {
+    return settings_.maximum_packet_size == 0 || frame_bytes <= settings_.maximum_packet_size;
+  }
+
+  Host& host_;
+  Link* link_ = nullptr;
+  std::uint64_t id_;
+  std::string key_;
+  std::uint32_t client_id_size_;
+  std::uint32_t expiry_seconds_ = 0;
+  DurableId durable_id_;
+  plugin::Identity identity_;
+  std::string peer_address_;
+  ConnectionSettings settings_;
+  bool open_ = false;
+  bool reading_paused_ = false;
+  std::uint16_t last_packet_id_ = 0;
+  std::uint16_t inbound_open_ = 0;  ///< QoS 1 and 2 of the client that are not acknowledged
+  std::uint32_t on_wire_ = 0;       ///< in-flight deliveries that this connection has seen
+  std::size_t queue_bytes_ = 0;
+  SteadyTime last_received_{};
+  Acknowledgements acknowledgements_;
+  Ring<Delivery> queue_;     ///< waits for the window
+  Ring<Delivery> inflight_;  ///< in the order of sending
+  std::vector<mqtt::PacketId> inbound_ids_;  ///< QoS 2 received, not released
+  std::vector<Subscription> subscriptions_;
+  std::unique_ptr<StoredWill> will_;
+  std::unique_ptr<InboundAliases> inbound_aliases_;
+  std::unique_ptr<OutboundAliases> outbound_aliases_;
+};
+
+}  // namespace skerry::session
