@@ -6,6 +6,7 @@
 //   preauthorised ──record_certificate──▶ enrolled ──erase──▶ gone, its serials revoked
 #pragma once
 
+#include <boost/assert/source_location.hpp>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -188,6 +189,7 @@ class DeviceRegistry {
                                                std::optional<std::uint64_t> revision,
                                                DevicePointer& device);
   void submit_removal(const DevicePointer& device, WallTime now, Done done);
+  void prune_revocations(WallTime now, storage::Batch& batch);
   void load_entry(std::string_view key, std::string_view value, Loaded& loaded);
   void tell(const Device& device, Change change) const;
 
@@ -197,6 +199,7 @@ class DeviceRegistry {
   std::map<std::string, Entry, std::less<>> devices_;
   TextMap<std::string> ids_by_fingerprint_;  ///< also of creations and removals under way
   TextMap<WallTime> revoked_;                ///< serial → notAfter
+  std::size_t revoked_prune_at_ = 1024;      ///< size at which expired ones are looked for
   std::map<std::string, Removal, std::less<>> removals_;
 };
 

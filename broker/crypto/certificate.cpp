@@ -1,6 +1,6 @@
 #include "crypto/certificate.hpp"
 
-#include <openssl/pem.h>
+#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 
 #include "crypto/encoding.hpp"
@@ -32,18 +32,13 @@ std::string_view text_of_string(const ASN1_STRING* text) {
           static_cast<std::size_t>(ASN1_STRING_length(text))};
 }
 
+/// As inet_ntop writes it; hex for lengths that are no address.
 std::string address_text(std::string_view bytes) {
-  const auto byte = [&](std::size_t index) { return static_cast<unsigned char>(bytes[index]); };
-  std::string text;
-  if (bytes.size() == 4) {
-    for (std::size_t index = 0; index < 4; ++index) {
-      text += (index == 0 ? "" : ".") + std::to_string(byte(index));
-    }
-    return text;
-  }
-  // Not shortened: only compared with what we wrote and shown to humans.
-  for (std::size_t index = 0; index < bytes.size(); ++index) {
-    text += (index > 0 && index % 2 == 0 ? ":" : "") + to_hex(bytes.substr(index, 1));
+  char text[INET6_ADDRSTRLEN] = {};
+  const int family = bytes.size() == 4 ? AF_INET : AF_INET6;
+  if ((bytes.size() != 4 && bytes.size() != 16) ||
+      inet_ntop(family, bytes.data(), text, sizeof text) == nullptr) {
+    return to_hex(bytes);
   }
   return text;
 }

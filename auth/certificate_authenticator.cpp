@@ -1,0 +1,148 @@
+#include "auth/certificate_authenticator.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace skerry::auth {
+
+namespace {
+
+using mqtt::Reason;
+using mqtt::Violation;
+
+constexpr std::string_view skerry_prefix = "urn:skerry:";
+constexpr std::string_view device_prefix = "urn:skerry:device:";
+
+Violation refuse(const char* what) {
+  return {Reason::not_authorized, what};
+}
+Violation ban(const char* what) {
+  return {Reason::banned, what};
+}
+
+/// What a certificate says by itself, without a look at the registry.
+std::optional<Violation> check_fields(const crypto::CertificateFields& fields, WallTime now) {
+  if (now < fields.not_before) {
+    return refuse("the client certificate is not valid yet; are both clocks right?");
+  }
+  if (now >= fields.not_after) {
+    return refuse("the client certificate has expired; enrol again");
+  }
+  if (fields.is_authority || !fields.client_authentication || fields.server_authentication ||
+      fields.other_extended_usage) {
+    return refuse("the certificate is not made for clients (extended key usage clientAuth alone)");
+  }
+  return std::nullopt;
+}
+
+/// The id in the one `urn:skerry:` name; empty when there is none, several, or another kind.
+std::string_view device_id_of(const crypto::CertificateFields& fields) {
+  std::string_view found;
+  for (const std::string& uri : fields.uris) {
+    if (!uri.starts_with(skerry_prefix)) {
+      continue;
+    }
+    if (!found.empty()) {
+      return {};
+    }
+    found = uri;
+  }
+  if (!found.starts_with(device_prefix)) {
+    return {};
+  }
+  found.remove_prefix(device_prefix.size());
+  return is_valid_device_id(found) ? found : std::string_view{};
+}
+
+std::optional<Violation> check_registration(const DeviceRegistry& registry,
+                                            const plugin::Identity& identity) {
+  if (registry.is_revoked(identity.certificate_serial)) {
+    return ban("the client certificate has been revoked");
+  }
+  const DevicePointer device = registry.find(identity.name);
+  if (!device) {
+    return refuse("the device is not registered");
+  }
+  switch (device->state) {
+    case DeviceState::enrolled:
+      break;
+    case DeviceState::preauthorised:
+    case DeviceState::pending:
+      return refuse("the device is not enrolled");
+    case DeviceState::suspended:
+      return ban("the device is suspended");
+    case DeviceState::retired:
+      return ban("the device is retired");
+  }
+  const DeviceKey* key = device->key(identity.key_fingerprint);
+  if (key == nullptr) {
+    return refuse("the certificate's key is not registered for this device");
+  }
+  const bool is_recorded = std::any_of(
+      key->certificates.begin(), key->certificates.end(),
+      [&](const auto& certificate) { return certificate.serial == identity.certificate_serial; });
+  if (!is_recorded) {
+    return ban("the client certificate has been superseded; enrol again");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+CertificateAuthenticator::CertificateAuthenticator(const DeviceRegistry& registry,
+                                                   crypto::Certificate device_ca, Clock clock)
+    : registry_(registry), device_ca_(std::move(device_ca)), clock_(std::move(clock)) {}
+
+void CertificateAuthenticator::authenticate(const plugin::Credentials& credentials, SteadyTime,
+                                            Done done) {
+  done(identify(credentials));
+}
+
+Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
+    const plugin::Credentials& credentials) const {
+  if (credentials.certificate_chain.empty()) {
+    return refuse("this listener needs a client certificate");
+  }
+  const auto leaf = crypto::Certificate::from_der(credentials.certificate_chain.front());
+  if (!leaf) {
+    return refuse("the client certificate cannot be read");
+  }
+  const auto fields = leaf->fields();
+  if (!fields) {
+    return refuse("the client certificate has malformed extensions");
+  }
+  if (const auto violation = check_fields(*fields, clock_())) {
+    return *violation;
+  }
+  const std::string_view id = device_id_of(*fields);
+  if (id.empty()) {
+    return refuse("the client certificate does not name exactly one device (SAN URI)");
+  }
+  if (!leaf->is_signed_by(device_ca_)) {
+    return refuse("the client certificate was not issued by this gateway's device CA");
+  }
+  plugin::Identity identity;
+  identity.kind = plugin::IdentityKind::device;
+  identity.policy = plugin::PolicyKind::device;
+  identity.name = id;
+  identity.certificate_serial = fields->serial;
+  identity.key_fingerprint = fields->fingerprint;
+  identity.not_after = fields->not_after;
+  if (const auto violation = check_registration(registry_, identity)) {
+    return *violation;
+  }
+  return identity;
+}
+
+bool CertificateAuthenticator::is_still_valid(const plugin::Identity& identity,
+                                              WallTime now) const {
+  if (identity.kind != plugin::IdentityKind::device || identity.certificate_serial.empty()) {
+    return true;
+  }
+  return now < identity.not_after && !check_registration(registry_, identity);
+}
+
+}  // namespace skerry::auth
