@@ -1,0 +1,32 @@
+// The Link side of a connection: everything is handed to the core's Traffic.
+#include "net/connection.hpp"
+
+#include "net/admission.hpp"
+#include "net/traffic.hpp"
+
+namespace skerry::net {
+
+Connection::Connection(Traffic& traffic, const Listener& listener,
+                       std::unique_ptr<transport::Stream> stream, OpenConnection open)
+    : traffic_(traffic),
+      listener_(&listener),
+      stream_(std::move(stream)),
+      decoder_(static_cast<std::uint32_t>(connect_packet_bytes_max)),
+      open_(std::move(open)),
+      phase_(listener.tls ? Phase::handshake : Phase::connect) {}
+
+Connection::~Connection() = default;
+
+void Connection::output_changed() {
+  traffic_.mark_dirty(*this);
+}
+
+void Connection::close(session::CloseCause) {
+  traffic_.begin_close(*this);
+}
+
+void Connection::pause_reading(bool paused) {
+  traffic_.pause(*this, paused);
+}
+
+}  // namespace skerry::net

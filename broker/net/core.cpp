@@ -1,0 +1,290 @@
+// The loop: turns, timers and mail. Accepting is in core_accept.cpp.
+#include "net/core.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <exception>
+
+#include "base/assert.hpp"
+
+namespace skerry::net {
+
+namespace {
+
+// Looks at the epoll set before asio gets its chance again: more rounds make timers late and gain
+// nothing (measured).
+constexpr int rounds_max = 4;
+constexpr std::chrono::microseconds rounds_time_max{1'000};
+
+// A core turns at least this often, which is what "alive" means.
+constexpr Milliseconds heartbeat_interval{1'000};
+// How long a shutdown may take to write last words and hear of its commits.
+constexpr Milliseconds stop_time_max{3'000};
+
+shard::ShardOptions shard_options(Common& common, CoreIndex index, Counters& counters) {
+  shard::ShardOptions options;
+  options.index = index;
+  options.core_count = common.options.core_count;
+  options.hash_key = common.options.hash_key;
+  options.limits = common.options.limits;
+  options.authorizer = common.options.authorizer;
+  options.tap = common.options.tap;
+  options.counters = &counters;
+  options.next_id = &common.next_id;
+  options.random = common.options.random;
+  return options;
+}
+
+void pin_to(std::uint16_t index) noexcept {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+    return;
+  }
+  int wanted = index % std::max(CPU_COUNT(&allowed), 1);
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (CPU_ISSET(processor, &allowed) && wanted-- == 0) {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(processor, &one);
+      ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+Core::Core(Common& common, CoreIndex index)
+    : common_(common),
+      index_(index),
+      io_(std::make_shared<boost::asio::io_context>(1)),
+      shard_(shard_options(common, index, counters_), *this),
+      traffic_(common.options.limits, shard_, counters_),
+      admission_({index, &common.options, io_,
+                  [this](CoreIndex to, Arrival arrival) { move(to, std::move(arrival)); },
+                  [this](const std::function<void(Now)>& work) { turn(work); }},
+                 traffic_, shard_, counters_),
+      completion_(*io_, [this] { on_committed(); }),
+      sockets_(*io_),
+      timer_(*io_) {
+  traffic_.set_admission(admission_);
+  sockets_.assign(traffic_.epoll_descriptor());
+}
+
+Core::~Core() {
+  sockets_.release();  // Traffic closes it
+  for (const Socket& socket : listening_) {
+    ::close(socket.descriptor);
+  }
+  // Handlers that were never run hold connections and mail, which want their core alive.
+  traffic_.close_all();
+}
+
+void Core::start(std::function<void()> ready) {
+  thread_ = std::thread([this, ready = std::move(ready)] { run(ready); });
+}
+
+void Core::run(const std::function<void()>& ready) {
+  const std::string name = "skerry-core-" + std::to_string(index_.value);
+  ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
+  if (common_.options.pin_threads) {
+    pin_to(index_.value);
+  }
+  try {
+    turn([this](Now now) { shard_.start(now); });
+    wait_for_sockets();
+    ready();
+    io_->run();
+  } catch (const std::exception& error) {
+    common_.options.log(3, "core_failed", name, error.what());
+    SKERRY_ASSERT(!"an exception reached the top of a core");
+  }
+}
+
+void Core::join() {
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+void Core::post(std::function<void(shard::Shard&, Now)> work) {
+  boost::asio::post(*io_, [this, work = std::move(work)] {
+    turn([this, &work](Now now) { work(shard_, now); });
+  });
+}
+
+void Core::wait_for_sockets() {
+  sockets_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this](const boost::system::error_code& error) {
+                        if (!error) {
+                          on_sockets();
+                          wait_for_sockets();
+                        }
+                      });
+}
+
+void Core::on_sockets() {
+  const SteadyTime begin = std::chrono::steady_clock::now();
+  for (int round = 0; round < rounds_max; ++round) {
+    const Now now = read_clocks();
+    if (round > 0 && now.steady - begin > rounds_time_max) {
+      return;
+    }
+    begin_turn(now);
+    traffic_.serve(round_, now);
+    for (const std::uint32_t index : round_.listeners) {
+      accept_from(listening_[index], now);
+    }
+    if (round_.events == 0) {
+      return;
+    }
+    end_turn(now);
+  }
+}
+
+void Core::turn(const std::function<void(Now)>& work) {
+  const Now now = read_clocks();
+  begin_turn(now);
+  work(now);
+  end_turn(now);
+}
+
+void Core::begin_turn(Now now) {
+  heartbeat_.store(std::chrono::duration_cast<Milliseconds>(now.steady.time_since_epoch()).count(),
+                   std::memory_order_relaxed);
+  traffic_.begin_turn(now);
+  measure_congestion();
+}
+
+void Core::end_turn(Now now) {
+  shard_.end_of_turn(now);
+  traffic_.flush(now);
+  if (traffic_.unfinished() || !shard_.turn_is_empty()) {
+    continue_later();
+  }
+  if (stopping_ && (quiet() || now.steady >= stop_at_)) {
+    traffic_.close_all();
+    io_->stop();
+    return;
+  }
+  arm_timer(now);
+}
+
+void Core::continue_later() {
+  if (!continuing_) {
+    continuing_ = true;
+    boost::asio::post(*io_, [this] {
+      continuing_ = false;
+      on_sockets();
+      turn([](Now) {});
+    });
+  }
+}
+
+void Core::arm_timer(Now now) {
+  const SteadyTime next = std::min({shard_.next_deadline(), traffic_.next_deadline(), accept_again_,
+                                    stop_at_, now.steady + heartbeat_interval});
+  if (next >= armed_for_) {
+    return;
+  }
+  armed_for_ = next;
+  timer_.expires_at(next);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) {
+      on_timer();
+    }
+  });
+}
+
+void Core::on_timer() {
+  armed_for_ = SteadyTime::max();
+  turn([this](Now now) {
+    if (now.steady >= accept_again_) {
+      resume_accepting();
+    }
+    if (now.steady >= shard_.next_deadline()) {
+      shard_.on_timer(now);
+    }
+    traffic_.on_timer(now);
+  });
+}
+
+void Core::measure_congestion() noexcept {
+  congested_ = common_.options.committer->over_limit();
+  for (const auto& core : common_.cores) {
+    congested_ = congested_ || core->mailbox_bytes_.load(std::memory_order_relaxed) >
+                                   common_.options.limits.mailbox_bytes_max;
+  }
+}
+
+void Core::send(CoreIndex to, shard::MailBatch mail) {
+  Core& other = *common_.cores[to.value];
+  other.mailbox_bytes_.fetch_add(mail.size_bytes, std::memory_order_relaxed);
+  boost::asio::post(*other.io_, [&other, from = index_, mail = std::move(mail)]() mutable {
+    other.receive(from, std::move(mail));
+  });
+}
+
+void Core::receive(CoreIndex from, shard::MailBatch mail) {
+  mailbox_bytes_.fetch_sub(mail.size_bytes, std::memory_order_relaxed);
+  turn([this, from, &mail](Now now) { shard_.receive(from, std::move(mail), now); });
+}
+
+void Core::move(CoreIndex to, Arrival arrival) {
+  Core& other = *common_.cores[to.value];
+  boost::asio::post(*other.io_, [&other, arrival = std::move(arrival)]() mutable {
+    other.turn([&other, &arrival](Now now) {
+      if (!other.stopping_) {
+        other.admission_.arrive(std::move(arrival), now);
+      }
+    });
+  });
+}
+
+void Core::commit(storage::Batch batch, std::uint64_t ticket) {
+  submitted_ = ticket;
+  common_.options.committer->submit(std::move(batch), completion_, ticket);
+}
+
+void Core::on_committed() {
+  turn([this](Now now) {
+    for (const Completion::Group& group : completion_.take()) {
+      while (completed_ < group.last_ticket) {
+        shard_.on_committed(++completed_, group.status, now);
+      }
+    }
+  });
+}
+
+void Core::log(int level, std::string_view event, std::string_view client,
+               std::string_view detail) {
+  common_.options.log(level, event, client, detail);
+}
+
+void Core::stop() {
+  boost::asio::post(*io_, [this] { turn([this](Now now) { begin_stop(now); }); });
+}
+
+void Core::begin_stop(Now now) {
+  if (stopping_) {
+    return;
+  }
+  stopping_ = true;
+  stop_at_ = now.steady + stop_time_max;
+  for (const Socket& socket : listening_) {
+    ::close(socket.descriptor);
+  }
+  listening_.clear();
+  accept_again_ = SteadyTime::max();
+  traffic_.close_unattached();
+  shard_.shut_down(now);
+}
+
+bool Core::quiet() const noexcept {
+  return traffic_.size() == 0 && submitted_ == completed_;
+}
+
+}  // namespace skerry::net

@@ -1,0 +1,127 @@
+// Core: one thread, one event loop, one shard, nothing shared. asio runs timers, mail and
+// everything slow; the sockets sit in Traffic's epoll set, on which asio waits as one descriptor.
+//
+// One turn: events or one piece of mail → shard → Shard::end_of_turn (one commit, one mail per
+// destination) → flush of the connections that have something to say.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/counters.hpp"
+#include "net/admission.hpp"
+#include "net/completion.hpp"
+#include "net/options.hpp"
+#include "net/traffic.hpp"
+#include "shard/outside.hpp"
+#include "shard/shard.hpp"
+
+namespace skerry::net {
+
+class Core;
+
+/// What the cores of a server share; lives in Server.
+struct Common {
+  ServerOptions options;
+  std::atomic<std::uint64_t> next_id{1};
+  std::atomic<std::uint32_t> connections_open{0};
+  std::uint32_t connections_max = 0;
+  std::vector<std::unique_ptr<Core>> cores;
+};
+
+class Core final : public shard::Outside {
+ public:
+  Core(Common& common, CoreIndex index);
+  ~Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  /// Adopts a bound socket for `listener`. Before start().
+  void add_socket(const Listener& listener, int descriptor);
+
+  /// For load() before start(); afterwards the core's own.
+  shard::Shard& shard() noexcept { return shard_; }
+
+  /// Starts the thread, which calls Shard::start; `ready` is called there when that is done.
+  void start(std::function<void()> ready);
+  /// Opens the ports. Any thread, after every core is ready.
+  void listen();
+
+  /// Runs `work` as a turn of this core. Any thread.
+  void post(std::function<void(shard::Shard&, Now)> work);
+
+  /// Stops accepting, ends the sessions, writes what is left and leaves the loop, within about
+  /// three seconds. Any thread; join() afterwards.
+  void stop();
+  void join();
+
+  const Counters& counters() const noexcept { return counters_; }
+  /// When the loop last turned, in milliseconds of the steady clock. Any thread.
+  std::int64_t heartbeat() const noexcept { return heartbeat_.load(std::memory_order_relaxed); }
+
+  // shard::Outside
+  void send(CoreIndex to, shard::MailBatch mail) override;
+  void commit(storage::Batch batch, std::uint64_t ticket) override;
+  bool congested() const noexcept override { return congested_; }
+  void log(int level, std::string_view event, std::string_view client,
+           std::string_view detail) override;
+
+ private:
+  struct Socket {
+    const Listener* listener = nullptr;
+    int descriptor = -1;
+    bool watched = false;
+  };
+
+  void run(const std::function<void()>& ready);
+  void wait_for_sockets();
+  void on_sockets();
+  void accept_from(Socket& socket, Now now);
+  void admit(const Socket& socket, int descriptor, Now now);
+  void pause_accepting(Now now);
+  void resume_accepting();
+  void turn(const std::function<void(Now)>& work);
+  void begin_turn(Now now);
+  void end_turn(Now now);
+  void continue_later();
+  void arm_timer(Now now);
+  void on_timer();
+  void on_committed();
+  void receive(CoreIndex from, shard::MailBatch mail);
+  void move(CoreIndex to, Arrival arrival);
+  void begin_stop(Now now);
+  bool quiet() const noexcept;
+  void measure_congestion() noexcept;
+
+  Common& common_;
+  const CoreIndex index_;
+  Counters counters_;
+  std::shared_ptr<boost::asio::io_context> io_;
+  shard::Shard shard_;
+  Traffic traffic_;
+  Admission admission_;
+  Completion completion_;
+  boost::asio::posix::stream_descriptor sockets_;
+  boost::asio::steady_timer timer_;
+  SteadyTime armed_for_ = SteadyTime::max();
+  SteadyTime accept_again_ = SteadyTime::max();
+  SteadyTime stop_at_ = SteadyTime::max();
+  std::vector<Socket> listening_;
+  Traffic::Round round_;
+  std::uint64_t submitted_ = 0;  // last ticket given to the committer
+  std::uint64_t completed_ = 0;  // last ticket heard of
+  bool congested_ = false;
+  bool continuing_ = false;  // a turn for the rest of the work is posted
+  bool stopping_ = false;
+  std::atomic<std::int64_t> heartbeat_{0};
+  std::atomic<std::size_t> mailbox_bytes_{0};  // sent to this core and not yet received
+  std::thread thread_;
+};
+
+}  // namespace skerry::net

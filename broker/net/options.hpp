@@ -1,0 +1,49 @@
+// Options of the server's network side: what the configuration says and what the cores share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/keyed_hash.hpp"
+#include "base/limits.hpp"
+#include "plugin/authenticator.hpp"
+#include "plugin/authorizer.hpp"
+#include "plugin/message_tap.hpp"
+#include "storage/committer.hpp"
+#include "transport/tls_context.hpp"
+
+namespace skerry::net {
+
+/// A port for MQTT clients. Read-only once the server runs; all cores look at the same one.
+struct Listener {
+  std::string name;
+  std::string bind;                 ///< "127.0.0.1:1883"
+  transport::TlsContextSource tls;  ///< empty: plain TCP
+  plugin::Authenticator* authenticator = nullptr;
+  plugin::PolicyKind policy = plugin::PolicyKind::device;
+  std::string domain;  ///< owner of anonymous sessions
+};
+
+/// One line for the log. `level`: 0 debug, 1 information, 2 warning, 3 error. Any thread.
+using LogFunction = std::function<void(int level, std::string_view event, std::string_view client,
+                                       std::string_view detail)>;
+
+/// Pointers must outlive the server, but see Server::stop() about the committer.
+struct ServerOptions {
+  std::uint16_t core_count = 1;  ///< 1 … 256
+  bool pin_threads = false;      ///< thread n to the n-th processor of the affinity mask
+  Limits limits;
+  HashKey hash_key;
+  const plugin::Authorizer* authorizer = nullptr;
+  plugin::MessageTap* tap = nullptr;  ///< may be null
+  storage::Committer* committer = nullptr;
+  std::function<std::string(std::size_t bytes)> random;  ///< any thread
+  LogFunction log = [](int, std::string_view, std::string_view, std::string_view) {};
+  std::vector<Listener> listeners;
+};
+
+}  // namespace skerry::net

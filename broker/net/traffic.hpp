@@ -1,0 +1,136 @@
+// Traffic: all connections of one core in motion. It owns the core's epoll set (level-triggered),
+// the one read buffer, the list of connections to be written at the end of the turn and their
+// deadlines. It reads bytes, cuts frames and hands them to Admission (before CONNECT is judged) or
+// to the Shard; it writes what sessions have put into the outputs.
+//
+// Costs that matter: one read per ready socket, one write per dirty connection and turn, epoll_ctl
+// only when the socket would block or the session pauses. Nothing here waits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/counters.hpp"
+#include "net/connection_table.hpp"
+#include "net/deadline_heap.hpp"
+#include "net/options.hpp"
+
+struct epoll_event;
+
+namespace skerry::net {
+
+class Admission;
+
+class Traffic {
+ public:
+  Traffic(const Limits& limits, shard::Shard& shard, Counters& counters);
+  ~Traffic();
+  Traffic(const Traffic&) = delete;
+  Traffic& operator=(const Traffic&) = delete;
+
+  /// Once, before anything else.
+  void set_admission(Admission& admission) noexcept { admission_ = &admission; }
+
+  /// The epoll set: becomes readable when one of its sockets is ready. Owned here.
+  int epoll_descriptor() const noexcept { return epoll_; }
+
+  /// Puts a listening socket into the set; round() reports it by `index`.
+  void watch_listener(int descriptor, std::uint32_t index, bool on);
+
+  /// Every turn begins with this.
+  void begin_turn(Now now) noexcept { turn_ = now.steady; }
+
+  /// What one look at the set has found.
+  struct Round {
+    std::size_t events = 0;
+    std::vector<std::uint32_t> listeners;  ///< those with connections to accept
+  };
+  /// Serves every ready socket once, without waiting. `round` is reused by the caller.
+  void serve(Round& round, Now now);
+
+  /// Takes a new connection and begins to watch it; `deadline` ends it unless it is attached
+  /// before.
+  Connection& add(std::unique_ptr<Connection> connection, SteadyTime deadline);
+
+  /// Takes the connection out for another core: it is not watched here any more.
+  std::unique_ptr<Connection> release(Connection& connection);
+
+  /// nullptr when it has gone.
+  Connection* find(ConnectionId id) const noexcept { return table_.find(id); }
+
+  /// Hands bytes to the frame decoder and the frames on. False when reading should stop: the
+  /// connection is closing, waits for its authenticator or is no longer here.
+  bool consume(Connection& connection, Bytes bytes, Now now);
+
+  /// Reads once without waiting for readiness (TLS may hold bytes that no readiness tells of).
+  void read_soon(Connection& connection);
+
+  /// Marks the connection as attached to its session and sets the deadline of its certificate.
+  void attach(Connection& connection, shard::Shard::SessionId session, WallTime not_after, Now now);
+
+  /// Stops reading while the authenticator works.
+  void wait_for_authenticator(Connection& connection);
+
+  // What the Link of a session asks for.
+  void mark_dirty(Connection& connection);
+  void begin_close(Connection& connection);
+  void pause(Connection& connection, bool paused);
+
+  /// Ends a connection that was never attached, after what is in its output.
+  void refuse(Connection& connection);
+
+  /// Writes to dirty connections, at most a budget of them, so that timers stay on time.
+  void flush(Now now);
+
+  /// There are connections left to write or to read although no socket will tell: take another
+  /// turn.
+  bool unfinished() const noexcept { return dirty_next_ < dirty_.size() || !read_soon_.empty(); }
+
+  SteadyTime next_deadline() const noexcept { return deadlines_.earliest(); }
+  void on_timer(Now now);
+
+  /// Ends all connections that have no session; those with one are the shard's to end.
+  void close_unattached();
+  /// Cuts every connection, at the end of a shutdown.
+  void close_all();
+
+  std::size_t size() const noexcept { return table_.size(); }
+
+ private:
+  // One read takes at most this much; what is larger comes in pieces.
+  static constexpr std::size_t scratch_bytes = 64 * 1024;
+
+  void on_event(const epoll_event& event, Now now);
+  void on_handshake(Connection& connection, Now now);
+  void on_readable(Connection& connection, Now now);
+  void serve_pending(Now now);
+  void lost(Connection& connection, Now now);
+  void violation(Connection& connection, const mqtt::Violation& violation, Now now);
+  void write(Connection& connection, Now now);
+  void trim_output(Connection& connection);
+  void finish_close(Connection& connection);
+  void drain(Connection& connection);
+  void destroy(Connection& connection);
+  void update_interest(Connection& connection);
+  void expire(Connection& connection, Now now);
+
+  const Limits& limits_;
+  shard::Shard& shard_;
+  Counters& counters_;
+  Admission* admission_ = nullptr;
+  int epoll_ = -1;
+  ConnectionTable table_;
+  DeadlineHeap deadlines_;
+  std::vector<ConnectionId> dirty_;
+  std::size_t dirty_next_ = 0;  // those before it have been written
+  std::vector<ConnectionId> read_soon_;
+  std::unique_ptr<std::uint8_t[]> scratch_;
+  std::unique_ptr<epoll_event[]> events_;
+  SteadyTime turn_{};             // when the last turn began
+  std::size_t lingering_ = 0;     // connections in closing and draining
+  std::uint32_t handshakes_ = 0;  // steps taken in this round
+};
+
+}  // namespace skerry::net
