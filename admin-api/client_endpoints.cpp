@@ -1,0 +1,69 @@
+// /api/v1/clients: the sessions of all cores, gathered and sorted by the AdminView.
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "admin-api/handlers.hpp"
+#include "admin-api/rest.hpp"
+#include "http/await.hpp"
+
+namespace skerry::admin_api {
+namespace {
+
+using boost::asio::awaitable;
+
+constexpr std::string_view cursor_kind = "clients";
+
+boost::json::object json_of(const plugin::ClientInfo& client) {
+  boost::json::object object;
+  object["owner"] = client.owner;
+  object["clientId"] = client.client_id;
+  object["connected"] = client.connected;
+  object["peerAddress"] = client.connected ? boost::json::value(client.peer_address) : nullptr;
+  object["protocolVersion"] = client.protocol_version;
+  object["subscriptions"] = client.subscription_count;
+  object["queuedMessages"] = client.queued_messages;
+  return object;
+}
+
+/// Owner and client id with a NUL between, which neither may hold [MQTT-1.5.4-2].
+std::string position_of(const plugin::ClientInfo& client) {
+  return client.owner + std::string(1, '\0') + client.client_id;
+}
+
+awaitable<http::Response> list(Services services, const http::Request& request) {
+  const auto page = read_page(request, cursor_kind, {"owner"});
+  if (!page) {
+    co_return page.error();
+  }
+  plugin::AdminView::ClientQuery query;
+  query.limit = page->limit + 1;
+  if (const auto owner = request.query.find("owner"); owner != request.query.end()) {
+    query.owner = owner->second;
+  }
+  if (const std::size_t split = page->after.find('\0'); split != std::string::npos) {
+    query.after_owner = page->after.substr(0, split);
+    query.after_client_id = page->after.substr(split + 1);
+  }
+  using Clients = std::vector<plugin::ClientInfo>;
+  Clients clients = co_await http::await_callback<Clients>(
+      [&view = services->view, query](auto done) { view.list_clients(query, done); });
+  std::optional<std::string> next;
+  if (clients.size() > page->limit) {
+    clients.resize(page->limit);
+    next = encode_cursor(cursor_kind, position_of(clients.back()));
+  }
+  boost::json::array items;
+  for (const plugin::ClientInfo& client : clients) {
+    items.push_back(json_of(client));
+  }
+  co_return page_response(request, std::move(items), next);
+}
+
+}  // namespace
+
+http::EndpointTable client_endpoints(const Services& services) {
+  return {{"GET", "/api/v1/clients", http::Guard::token, 0,
+           [services](const http::Request& request) { return list(services, request); }}};
+}
+
+}  // namespace skerry::admin_api

@@ -1,0 +1,139 @@
+// What the REST handlers share: times, cursors, page sizes, entity tags.
+#include "admin-api/rest.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <charconv>
+
+#include "crypto/encoding.hpp"
+#include "twin/time_text.hpp"
+
+namespace skerry::admin_api {
+namespace {
+
+/// A cursor holds an owner and a client id at most.
+constexpr std::size_t cursor_bytes_max = 70 * 1024;
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain) {
+      encoded += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      encoded += '%';
+      encoded += digits[byte >> 4];
+      encoded += digits[byte & 15];
+    }
+  }
+  return encoded;
+}
+
+}  // namespace
+
+std::string format_time(WallTime time) {
+  std::string text;
+  twin::append_rfc3339(text, epoch_milliseconds(time));
+  return text;
+}
+
+std::string encode_cursor(std::string_view kind, std::string_view position) {
+  std::string plain{kind};
+  plain.append(1, ':').append(position);
+  return crypto::base64url_encode(plain);
+}
+
+std::optional<std::string> decode_cursor(std::string_view kind, std::string_view cursor) {
+  std::string standard{cursor};
+  std::replace(standard.begin(), standard.end(), '-', '+');
+  std::replace(standard.begin(), standard.end(), '_', '/');
+  standard.append((4 - standard.size() % 4) % 4, '=');
+  const auto plain = crypto::base64_decode(standard, cursor_bytes_max);
+  const std::string prefix = std::string{kind} + ":";
+  if (!plain || !plain->starts_with(prefix)) {
+    return std::nullopt;
+  }
+  return plain->substr(prefix.size());
+}
+
+Result<Page, http::Response> read_page(const http::Request& request, std::string_view kind,
+                                       std::initializer_list<std::string_view> also_known) {
+  Page page;
+  for (const auto& [name, value] : request.query) {
+    if (name == "limit") {
+      const char* end = value.data() + value.size();
+      const auto parsed = std::from_chars(value.data(), end, page.limit);
+      if (parsed.ec != std::errc{} || parsed.ptr != end || page.limit < 1 ||
+          page.limit > page_size_max) {
+        return http::problem(400, "invalid_parameter",
+                             "limit must be a number from 1 to " + std::to_string(page_size_max),
+                             "/query/limit");
+      }
+    } else if (name == "cursor") {
+      const auto position = decode_cursor(kind, value);
+      if (!position) {
+        return http::problem(400, "invalid_parameter",
+                             "cursor must be the \"next\" of an earlier answer of this list",
+                             "/query/cursor");
+      }
+      page.after = *position;
+    } else if (std::find(also_known.begin(), also_known.end(), name) == also_known.end()) {
+      return http::problem(400, "invalid_parameter",
+                           "the query parameter \"" + name.substr(0, 64) + "\" is not known here");
+    }
+  }
+  return page;
+}
+
+http::Response page_response(const http::Request& request, boost::json::array items,
+                             const std::optional<std::string>& next) {
+  boost::json::object body;
+  body["items"] = std::move(items);
+  body["next"] = next ? boost::json::value(*next) : boost::json::value(nullptr);
+  http::Response response = http::json_response(body);
+  if (next) {
+    std::string link = "<" + request.path + "?cursor=" + percent_encode(*next);
+    for (const auto& [name, value] : request.query) {
+      if (name != "cursor") {
+        link += "&" + percent_encode(name) + "=" + percent_encode(value);
+      }
+    }
+    response.headers.emplace_back("Link", link + ">; rel=\"next\"");
+  }
+  return response;
+}
+
+bool if_match_holds(std::string_view if_match, std::string_view etag) {
+  while (!if_match.empty()) {
+    const std::size_t end = std::min(if_match.find(','), if_match.size());
+    std::string_view candidate = if_match.substr(0, end);
+    if_match.remove_prefix(std::min(end + 1, if_match.size()));
+    while (!candidate.empty() && (candidate.front() == ' ' || candidate.front() == '\t')) {
+      candidate.remove_prefix(1);
+    }
+    while (!candidate.empty() && (candidate.back() == ' ' || candidate.back() == '\t')) {
+      candidate.remove_suffix(1);
+    }
+    if (candidate == "*" || candidate == etag) {
+      return true;
+    }
+  }
+  return false;
+}
+
+http::Response storage_problem(const storage::Status& status) {
+  if (status.code == storage::StatusCode::full) {
+    return http::problem(507, "storage_full", "the disk is full; nothing was changed");
+  }
+  http::Response response =
+      http::problem(503, "storage_unavailable",
+                    "the change could not be stored; the server's log has the reason");
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+}  // namespace skerry::admin_api

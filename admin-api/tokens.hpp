@@ -1,0 +1,88 @@
+// TokenStore: bearer tokens of the API. A token is 256 random bits that only its holder knows; what
+// is kept, in memory for the guard and in Family::admin for good, is its SHA-256.
+//
+// Record: key "token/<id>", value version (1 byte, 1) and JSON: hash, user, name, created, expires.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <map>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/now.hpp"
+#include "http/endpoint.hpp"
+#include "storage/committer.hpp"
+#include "storage/kv_store.hpp"
+
+namespace skerry::admin_api {
+
+inline constexpr std::size_t tokens_max = 10'000;
+inline constexpr std::size_t token_name_bytes_max = 128;
+
+struct TokenInfo {
+  std::string id;    ///< "tok-" and 16 hexadecimal digits
+  std::string user;  ///< who asked for it
+  std::string name;  ///< what it is for
+  WallTime created{};
+  WallTime expires{};
+
+  bool is_expired(WallTime now) const noexcept { return now >= expires; }
+};
+
+/// Reading is thread-safe; create() and erase() belong to the admin loop.
+class TokenStore {
+ public:
+  using Clock = std::function<WallTime()>;
+
+  TokenStore(storage::Committer& committer, Clock clock)
+      : committer_(committer), clock_(std::move(clock)) {}
+  TokenStore(const TokenStore&) = delete;
+  TokenStore& operator=(const TokenStore&) = delete;
+
+  /// Reads everything there is. Once, before any other call, on a thread that may block. A record
+  /// that cannot be read is skipped: that token is refused.
+  storage::Status load(const storage::KvStore& store);
+
+  struct Created {
+    storage::Status status;
+    bool at_limit = false;  ///< tokens_max live tokens: nothing was made
+    std::string token;      ///< plain text, this one time
+    TokenInfo info;
+  };
+  /// Makes a token for `life` and resumes when it is durable.
+  boost::asio::awaitable<Created> create(std::string user, std::string name,
+                                         std::chrono::seconds life);
+
+  struct Erased {
+    storage::Status status;
+    bool found = false;
+  };
+  /// The token is refused from now on, even when storing that fails; resumes when it is stored.
+  boost::asio::awaitable<Erased> erase(std::string id);
+
+  /// Live tokens with id > `after`, at most `limit`. Any thread. O(tokens) at worst.
+  std::vector<TokenInfo> list(std::string_view after, std::size_t limit) const;
+
+  /// "user:<name>" for a live token, otherwise empty. Any thread, never blocks for long.
+  std::string principal_of(std::string_view token) const;
+
+  /// principal_of() for the server; the store must outlive it.
+  http::TokenGuard guard() const;
+
+ private:
+  /// Takes expired tokens out of memory and puts their removal into `batch`.
+  void drop_expired(storage::Batch& batch);
+
+  storage::Committer& committer_;
+  Clock clock_;
+  mutable std::shared_mutex mutex_;
+  std::map<std::string, TokenInfo, std::less<>> by_id_;
+  std::unordered_map<std::string, std::string> id_by_hash_;
+};
+
+}  // namespace skerry::admin_api
