@@ -1,6 +1,6 @@
-// decode() and encode(): the wire form of every control packet in MQTT 3.1, 3.1.1 and 5.0. Strict in
-// what it accepts; no I/O, no clock, no session state: what depends on state (aliases in use, packet
-// identifiers in use, Receive Maximum) is judged by the session.
+// decode() and encode(): the wire form of every control packet in MQTT 3.1, 3.1.1 and 5.0. Strict
+// in what it accepts; no I/O, no clock, no session state: what depends on state (aliases in use,
+// packet identifiers in use, Receive Maximum) is judged by the session.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ enum class Sender : std::uint8_t { client, server };
 /// the packet. The views in the answer point into `frame`.
 /// Malformed or forbidden content gives the Violation whose reason the specification names:
 /// malformed_packet, protocol_error, unsupported_protocol_version (CONNECT with an unknown level
-/// [MQTT-3.1.2-2]), topic_name_invalid, topic_filter_invalid, payload_format_invalid is not checked.
+/// [MQTT-3.1.2-2]), topic_name_invalid, topic_filter_invalid, and quota_exceeded for more user
+/// properties or filters than the caps. Payloads are not checked against their format.
 /// In 3.1 and 3.1.1, Connect::session_expiry_interval is 0 with clean session, else 0xFFFFFFFF.
 /// O(bytes); allocates only for SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK lists.
 Result<Packet, Violation> decode(const Frame& frame, Version version, Sender sender);
@@ -28,8 +29,10 @@ Result<Packet, Violation> decode(const Frame& frame, Version version, Sender sen
 /// `frame.first_byte` must be of type PUBLISH.
 Result<Publish, Violation> decode_publish(const Frame& frame, Version version, Sender sender);
 
-/// Appends the packet's wire form to `out`. Properties are left out in 3.1 and 3.1.1, as are packets
-/// those versions do not have (AUTH, a DISCONNECT from the server): nothing is appended for them.
+/// Appends the packet's wire form in `version` to `out`; that holds for CONNECT too. Properties are
+/// left out in 3.1 and 3.1.1. Nothing is appended for what those versions do not have: AUTH, and a
+/// DISCONNECT with a reason, which only a server would send (one that says success is a client's).
+/// Nothing is appended either when the packet would exceed the largest Remaining Length.
 void encode(const Packet& packet, Version version, std::string& out);
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP in the short form: reason only when it is not success.

@@ -177,15 +177,16 @@ Auth read_auth(WireReader& reader, Context context) {
 
 Result<Packet, Violation> decode(const Frame& frame, Version version, Sender sender) {
   const auto type = static_cast<PacketType>(frame.first_byte >> 4);
-  if (type == PacketType::publish) {
-    auto publish = decode_publish(frame, version, sender);
-    if (!publish) {
-      return publish.error();
-    }
-    return Packet(std::move(*publish));
-  }
   WireReader reader(frame.body);
   const Context context{version, sender};
+  if (type == PacketType::publish) {
+    Result<Packet, Violation> result(boost::system::in_place_value, std::in_place_type<Publish>);
+    read_publish(reader, frame.first_byte, context, *std::get_if<Publish>(&*result));
+    if (!reader.ok()) {
+      result = reader.violation();
+    }
+    return result;
+  }
   if (!type_exists(type, version)) {
     return Violation{Reason::malformed_packet, "This packet type is reserved."};
   }

@@ -17,13 +17,15 @@ struct Context {
 
 Connect read_connect(WireReader& reader);
 Connack read_connack(WireReader& reader, Context context);
-Publish read_publish(WireReader& reader, std::uint8_t first_byte, Context context);
 Subscribe read_subscribe(WireReader& reader, Context context);
 Suback read_suback(WireReader& reader, Context context);
 Unsubscribe read_unsubscribe(WireReader& reader, Context context);
 Unsuback read_unsuback(WireReader& reader, Context context);
 Disconnect read_disconnect(WireReader& reader, Context context);
 Auth read_auth(WireReader& reader, Context context);
+
+/// Fills `packet` where it will stay; for the hot path.
+void read_publish(WireReader& reader, std::uint8_t first_byte, Context context, Publish& packet);
 
 /// A packet identifier, which is never 0.
 PacketId read_packet_id(WireReader& reader) noexcept;

@@ -63,8 +63,7 @@ bool read_message_property(WireReader& reader, const Property& property,
   return false;
 }
 
-Publish read_publish(WireReader& reader, std::uint8_t first_byte, Context context) {
-  Publish packet;
+void read_publish(WireReader& reader, std::uint8_t first_byte, Context context, Publish& packet) {
   const unsigned qos = first_byte >> 1 & 0x03u;
   packet.qos = static_cast<Qos>(qos);
   packet.retain = (first_byte & 0x01) != 0;
@@ -83,7 +82,7 @@ Publish read_publish(WireReader& reader, std::uint8_t first_byte, Context contex
     read_properties(reader, packet);
   }
   if (!reader.ok()) {
-    return packet;
+    return;
   }
   check_topic(reader, packet, context.version);
   if (context.sender == Sender::client && !packet.subscription_identifiers.empty()) {
@@ -91,16 +90,16 @@ Publish read_publish(WireReader& reader, std::uint8_t first_byte, Context contex
                 "A client must not send a Subscription Identifier in PUBLISH.");
   }
   packet.payload = reader.rest();
-  return packet;
 }
 
 Result<Publish, Violation> decode_publish(const Frame& frame, Version version, Sender sender) {
+  Result<Publish, Violation> result(boost::system::in_place_value);
   WireReader reader(frame.body);
-  Publish packet = read_publish(reader, frame.first_byte, {version, sender});
+  read_publish(reader, frame.first_byte, {version, sender}, *result);
   if (!reader.ok()) {
-    return reader.violation();
+    result = reader.violation();
   }
-  return packet;
+  return result;
 }
 
 }  // namespace skerry::mqtt

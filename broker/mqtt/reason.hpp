@@ -54,7 +54,7 @@ enum class Reason : std::uint8_t {
   wildcard_subscriptions_not_supported = 0xA2,
 };
 
-/// The specification's name of a reason code, in lower case with spaces; "unknown" for other values.
+/// The specification's name of a reason code, in lower case with spaces; "unknown" for others.
 std::string_view name_of(Reason reason) noexcept;
 
 inline bool is_error(Reason reason) noexcept { return static_cast<std::uint8_t>(reason) >= 0x80; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "mqtt/byte_words.hpp"
 
 namespace skerry::mqtt {
 namespace {
@@ -61,10 +62,16 @@ bool is_valid_topic_name(std::string_view name) noexcept {
   if (name.empty() || name.size() > topic_bytes_max) {  // [MQTT-4.7.3-1, MQTT-4.7.3-3]
     return false;
   }
-  for (const char c : name) {
-    if (c == '+' || c == '#' || c == '\0') {  // [MQTT-4.7.0-1, MQTT-3.3.2-2, MQTT-4.7.3-2]
-      return false;
-    }
+  // [MQTT-4.7.0-1, MQTT-3.3.2-2, MQTT-4.7.3-2]
+  const bool clean =
+      name.size() >= word_bytes
+          ? no_word(name,
+                    [](std::uint64_t word) {
+                      return holds(word, '+') || holds(word, '#') || holds(word, '\0');
+                    })
+          : name.find_first_of(std::string_view("+#\0", 3)) == std::string_view::npos;
+  if (!clean) {
+    return false;
   }
   return !has_too_many_levels(name);
 }

@@ -1,25 +1,11 @@
 // is_valid_utf8: eight ASCII bytes at a time, RFC 3629 byte by byte where there is more than ASCII.
 #include <cstdint>
-#include <cstring>
 
+#include "mqtt/byte_words.hpp"
 #include "mqtt/topic.hpp"
 
 namespace skerry::mqtt {
 namespace {
-
-constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
-constexpr std::uint64_t low_bits = 0x0101'0101'0101'0101;
-
-std::uint64_t load_word(const unsigned char* at) noexcept {
-  std::uint64_t word;
-  std::memcpy(&word, at, sizeof(word));
-  return word;
-}
-
-/// All eight bytes are 0x01 … 0x7F.
-bool is_plain(std::uint64_t word) noexcept {
-  return ((word | (word - low_bits)) & high_bits) == 0;
-}
 
 bool is_continuation(unsigned char byte) noexcept {
   return (byte & 0xC0) == 0x80;
@@ -49,15 +35,30 @@ std::size_t character_size(const unsigned char* at, std::size_t left) noexcept {
   return 0;
 }
 
+/// Nothing but ASCII without U+0000: nearly all strings there are.
+bool is_plain_text(std::string_view text) noexcept {
+  if (text.size() >= word_bytes) {
+    return no_word(text, [](std::uint64_t word) { return !is_plain(word); });
+  }
+  bool plain = true;
+  for (const char c : text) {
+    plain &= static_cast<unsigned char>(c - 1) < 0x7F;
+  }
+  return plain;
+}
+
 }  // namespace
 
 bool is_valid_utf8(std::string_view text) noexcept {
+  if (is_plain_text(text)) {
+    return true;
+  }
   const auto* at = reinterpret_cast<const unsigned char*>(text.data());
   std::size_t left = text.size();
   while (left > 0) {
-    if (left >= 8 && is_plain(load_word(at))) {
-      at += 8;
-      left -= 8;
+    if (left >= word_bytes && is_plain(load_word(reinterpret_cast<const char*>(at)))) {
+      at += word_bytes;
+      left -= word_bytes;
       continue;
     }
     const std::size_t size = character_size(at, left);
