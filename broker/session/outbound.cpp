@@ -324,6 +324,16 @@ void Session::restore_queued(Delivery delivery) {
   queue_.push_back(std::move(delivery));
 }
 
+void Session::remove_restored(const std::set<std::uint64_t>& message_ids) {
+  queue_.erase_if([&](const Delivery& delivery) {
+    if (!message_ids.contains(delivery.stored->id.value)) {
+      return false;
+    }
+    queue_bytes_ -= delivery.message->size_bytes();
+    return true;
+  });
+}
+
 void Session::restore_inflight(Delivery delivery) {
   last_packet_id_ = std::max(last_packet_id_, delivery.packet_id.value);
   inflight_.push_back(std::move(delivery));

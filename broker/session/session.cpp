@@ -52,7 +52,7 @@ void Session::detach() {
 }
 
 SteadyTime Session::keep_alive_deadline() const noexcept {
-  if (link_ == nullptr || settings_.keep_alive_seconds == 0 || reading_paused_) {
+  if (link_ == nullptr || settings_.keep_alive_seconds == 0) {
     return SteadyTime::max();
   }
   // One and a half times the interval [MQTT-3.1.2-22].

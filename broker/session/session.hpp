@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -112,6 +113,12 @@ class Session {
   void pump(Now now);
 
   void pause_reading(bool paused, Now now);
+  /// While we do not read, nobody is late: the keep-alive begins anew.
+  void excuse_silence(Now now) noexcept {
+    if (reading_paused_) {
+      last_received_ = now.steady;
+    }
+  }
 
   // --- delivery -------------------------------------------------------------------------------
 
@@ -141,6 +148,8 @@ class Session {
   /// Puts a delivery back from storage at start.
   void restore_queued(Delivery delivery);
   void restore_inflight(Delivery delivery);
+  /// Takes out of the queue what storage says is done or in flight already. O(queue).
+  void remove_restored(const std::set<std::uint64_t>& message_ids);
 
   // --- time -----------------------------------------------------------------------------------
 

@@ -24,6 +24,12 @@ class Outside {
   /// The committer or a mailbox is above its limit: durable publishers should be held back.
   virtual bool congested() const noexcept = 0;
 
+  /// More waits for `core` than a mailbox may hold: QoS 0 for it is dropped and counted.
+  virtual bool mailbox_full(CoreIndex core) const noexcept {
+    static_cast<void>(core);
+    return false;
+  }
+
   /// One line for the log. `level`: 0 debug, 1 information, 2 warning, 3 error.
   virtual void log(int level, std::string_view event, std::string_view client,
                    std::string_view detail) = 0;

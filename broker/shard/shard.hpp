@@ -33,6 +33,11 @@ class Session;
 
 namespace skerry::shard {
 
+class RestoreTable;
+
+/// Made once per start and given to all shards while the stored state is shown to them.
+std::shared_ptr<RestoreTable> make_restore_table();
+
 /// What all shards of a server share. The plugins must outlive the shards.
 struct ShardOptions {
   CoreIndex index;
@@ -44,8 +49,8 @@ struct ShardOptions {
   Counters* counters = nullptr;
   /// Gives numbers for messages, sessions and groups that are never used again; shared by all cores.
   std::atomic<std::uint64_t>* next_id = nullptr;
-  /// Bytes of randomness for assigned client identifiers and the like.
-  std::function<std::string(std::size_t bytes)> random;
+  /// From make_restore_table(), the same for all shards; null when nothing is restored.
+  std::shared_ptr<RestoreTable> restore;
 };
 
 /// A CONNECT that has been authenticated and carried to its home core.
@@ -101,6 +106,9 @@ class Shard {
 
   /// Output of the link went below half of limits.output_bytes_max after having been above.
   void on_output_drained(SessionId id, Now now);
+
+  /// The credentials of the connection have ended: DISCONNECT 0x87, without its will.
+  void expire(SessionId id, Now now);
 
   void receive(CoreIndex from, MailBatch mail, Now now);
   void on_committed(std::uint64_t ticket, const storage::Status& status, Now now);

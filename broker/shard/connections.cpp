@@ -1,0 +1,318 @@
+// Connections of a shard: CONNECT opens or resumes a session, the end of a connection closes or keeps
+// it, and wills are published or held.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "mqtt/codec.hpp"
+#include "shard/shard_impl.hpp"
+
+namespace skerry::shard {
+namespace {
+
+mqtt::Frame frame_of(std::string_view bytes) {
+  std::size_t header = 1;
+  while (header < bytes.size() && header < 4 &&
+         (static_cast<unsigned char>(bytes[header]) & 0x80) != 0) {
+    ++header;
+  }
+  ++header;
+  SKERRY_ASSERT(bytes.size() >= header);
+  return {static_cast<std::uint8_t>(bytes[0]), as_bytes(bytes.substr(header)), as_bytes(bytes)};
+}
+
+std::unique_ptr<session::StoredWill> keep_will(const mqtt::Will& will) {
+  mqtt::Publish publish{.topic = will.topic,
+                        .payload = will.payload,
+                        .qos = will.qos,
+                        .retain = will.retain,
+                        .properties = will.properties};
+  auto kept = std::make_unique<session::StoredWill>();
+  kept->delay_seconds = will.delay_interval;
+  kept->message_expiry_seconds = will.properties.message_expiry_interval.value_or(0);
+  publish.properties.message_expiry_interval.reset();  // it begins with publication
+  kept->block = mqtt::make_block(publish, WallTime{});
+  return kept;
+}
+
+}  // namespace
+
+Session* Shard::Impl::find(SessionId id) noexcept {
+  const auto found = by_id.find(id);
+  return found == by_id.end() ? nullptr : found->second;
+}
+
+Session* Shard::Impl::find_durable(DurableId id) noexcept {
+  const auto found = by_durable.find(id);
+  return found == by_durable.end() ? nullptr : found->second;
+}
+
+Shard::SessionId Shard::Impl::refuse(session::Link& link, mqtt::Version version,
+                                     mqtt::Reason reason, const char* what) {
+  mqtt::Connack connack;
+  connack.reason = reason;
+  connack.reason_string = what;
+  mqtt::encode(connack, version, link.output());
+  link.output_changed();
+  counters().connections_refused.add();
+  link.close(CloseCause::protocol_error);
+  return 0;
+}
+
+Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, Now now) {
+  const auto packet =
+      mqtt::decode(frame_of(request.connect_frame), mqtt::Version::v5, mqtt::Sender::client);
+  const mqtt::Connect* connect = packet ? std::get_if<mqtt::Connect>(&*packet) : nullptr;
+  if (connect == nullptr) {
+    return refuse(link, mqtt::Version::v5, mqtt::Reason::malformed_packet,
+                  "the first packet is not a CONNECT");
+  }
+  if (connect->will && !authorized(request.identity, plugin::Action::publish, connect->will->topic,
+                                   request.client_id)) {
+    return refuse(link, connect->version, mqtt::Reason::not_authorized,
+                  "the will topic may not be published by this client");
+  }
+  const std::string key = session_key(request.identity.owner(), request.client_id);
+  const auto found = sessions.find(key);
+  if (found != sessions.end()) {
+    Session& old = *found->second;
+    if (old.connected()) {  // [MQTT-3.1.4-3]
+      counters().take_overs.add();
+      end_connection(old, mqtt::Reason::session_taken_over,
+                     "another connection has opened this session", CloseCause::taken_over, now);
+    }
+  }
+  const auto kept = sessions.find(key);
+  if (kept != sessions.end() && connect->clean_start) {  // [MQTT-3.1.2-4]
+    remove_session(*kept->second, true, now);
+  }
+  const auto resumed = sessions.find(key);
+  if (resumed == sessions.end() &&
+      sessions.size() >= options.limits.sessions_max / options.core_count + 1) {
+    return refuse(link, connect->version, mqtt::Reason::quota_exceeded,
+                  "the server keeps as many sessions as it is allowed to");
+  }
+  const bool present = resumed != sessions.end();
+  Session& session = present ? *resumed->second : create_session(request, now);
+  adopt(session, request, *connect, present, link, now);
+  return session.id();
+}
+
+Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
+  const std::uint64_t id = options.next_id->fetch_add(1, std::memory_order_relaxed);
+  auto made = std::make_unique<Session>(*this, id, request.identity, request.client_id);
+  Session& session = *made;
+  by_id.emplace(id, &session);
+  sessions.emplace(session.key(), std::move(made));
+  return session;
+}
+
+void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
+                        const mqtt::Connect& connect, bool present, session::Link& link,
+                        Now now) {
+  const Limits& cap = options.limits;
+  session.set_identity(request.identity);
+  session.set_peer_address(request.peer_address);
+  session.set_expiry_seconds(
+      std::min(connect.session_expiry_interval, cap.session_expiry_max_seconds));
+  session.expires_at = SteadyTime::max();
+  session.will_due_at = SteadyTime::max();  // [MQTT-3.1.3-9]: it came back in time
+  session.set_will(connect.will ? keep_will(*connect.will) : nullptr);
+  std::uint16_t keep_alive = connect.keep_alive;
+  if (cap.keep_alive_max_seconds != 0 &&
+      (keep_alive == 0 || keep_alive > cap.keep_alive_max_seconds)) {
+    keep_alive = cap.keep_alive_max_seconds;
+  }
+  const session::ConnectionSettings settings{
+      .version = connect.version,
+      .keep_alive_seconds = keep_alive,
+      .send_window = std::min(connect.receive_maximum, cap.inflight_max),
+      .maximum_packet_size = connect.maximum_packet_size,
+      .topic_alias_maximum = connect.topic_alias_maximum,
+      .problem_information = connect.request_problem_information};
+  GateId gate;
+  if (session.persistent() || session.durable_id() != DurableId{}) {
+    // A client may rely on a new session once it hears of it; one that was there already is on disk.
+    const bool wait = session.durable_id() == DurableId{} || session.will() != nullptr;
+    store_session(session, true, now);
+    if (wait) {
+      gate = open_gate({.session = session.id()});
+      wait_for_commit(gate);
+    }
+  }
+  session.attach(link, settings, connack_for(session, request, connect, keep_alive, present), gate,
+                 now);
+  tell_groups_connected(session, true);
+  arm(session);
+  reset_session_counters();
+}
+
+std::string Shard::Impl::connack_for(const Session& session, const ConnectRequest& request,
+                                     const mqtt::Connect& connect, std::uint16_t keep_alive,
+                                     bool present) const {
+  const Limits& cap = options.limits;
+  mqtt::Connack connack;
+  connack.session_present = present;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+  if (session.expiry_seconds() != connect.session_expiry_interval) {
+    connack.session_expiry_interval = session.expiry_seconds();
+  }
+  connack.receive_maximum = cap.receive_maximum;
+  connack.maximum_packet_size = cap.packet_size_max;
+  connack.topic_alias_maximum = cap.topic_alias_max;
+  if (request.client_id_assigned) {  // [MQTT-3.2.2-16]
+    connack.assigned_client_identifier = request.client_id;
+  }
+  if (keep_alive != connect.keep_alive) {  // [MQTT-3.2.2-21]
+    connack.server_keep_alive = keep_alive;
+  }
+  std::string frame;
+  mqtt::encode(connack, connect.version, frame);
+  return frame;
+}
+
+void Shard::Impl::store_session(Session& session, bool connected, Now now) {
+  if (session.durable_id() == DurableId{}) {
+    const DurableId id{options.next_id->fetch_add(1, std::memory_order_relaxed)};
+    session.set_durable_id(id);
+    by_durable.emplace(id, &session);
+    for (session::Subscription& subscription : session.subscriptions()) {
+      batch.put(storage::Family::subscriptions, subscription_key(id, subscription.filter),
+                encode_subscription(subscription));
+    }
+  }
+  SessionRecord record{.identity = {.kind = session.identity().kind,
+                                    .policy = session.identity().policy,
+                                    .name = session.identity().name},
+                       .client_id = std::string(session.client_id()),
+                       .expiry_seconds = session.expiry_seconds(),
+                       .connected = connected,
+                       .disconnected_at = now.wall};
+  if (const session::StoredWill* will = session.will()) {
+    record.will = will->block;
+    record.will_delay_seconds = will->delay_seconds;
+    record.will_expiry_seconds = will->message_expiry_seconds;
+  }
+  batch.put(storage::Family::sessions, durable_key(session.durable_id()), encode_session(record));
+}
+
+void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const char* what,
+                                 CloseCause cause, Now now) {
+  session::Link* link = session.link();
+  if (link == nullptr) {
+    return;
+  }
+  if (!session.open()) {
+    mqtt::Connack connack;
+    connack.reason = reason;
+    connack.reason_string = what;
+    mqtt::encode(connack, session.version(), link->output());
+  } else {
+    mqtt::Disconnect disconnect;
+    disconnect.reason = reason;
+    if (*what != '\0') {
+      disconnect.reason_string = what;
+    }
+    mqtt::encode(disconnect, session.version(), link->output());
+  }
+  link->output_changed();
+  outside.log(1, "connection ended by server", session.client_id(), what);
+  const bool keep_will = cause != CloseCause::administrative && cause != CloseCause::server_shutdown;
+  detach(session, keep_will, now);
+  link->close(cause);
+}
+
+void Shard::Impl::client_disconnected(Session& session, bool with_will, Now now) {
+  session::Link* link = session.link();
+  detach(session, with_will, now);  // [MQTT-3.14.4-3]: without, the will is gone
+  link->close(with_will ? CloseCause::disconnect_with_will : CloseCause::client_disconnected);
+}
+
+void Shard::Impl::detach(Session& session, bool keep_will, Now now) {
+  tell_groups_connected(session, false);
+  session.detach();
+  if (!keep_will) {
+    session.set_will(nullptr);
+  }
+  if (!session.persistent()) {
+    remove_session(session, true, now);
+    return;
+  }
+  if (session.will() != nullptr) {
+    const std::uint32_t delay = session.will()->delay_seconds;
+    if (delay == 0) {
+      publish_will(session, now);
+    } else {  // [MQTT-3.1.3-9]
+      session.will_due_at = now.steady + Seconds(delay);
+    }
+  }
+  session.expires_at = now.steady + Seconds(session.expiry_seconds());
+  store_session(session, false, now);
+  arm(session);
+  reset_session_counters();
+}
+
+void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
+  SKERRY_ASSERT(!session.connected());
+  if (publish && session.will() != nullptr) {  // the session's end is the latest moment for a will
+    publish_will(session, now);
+  }
+  session.set_will(nullptr);
+  for (const session::Subscription& subscription : session.subscriptions()) {
+    drop_subscription(session, subscription);
+  }
+  session.subscriptions().clear();
+  const DurableId durable = session.durable_id();
+  for (Ring<Delivery>* ring : {&session.queue(), &session.inflight()}) {
+    for (std::size_t i = 0; i < ring->size(); ++i) {
+      Delivery& delivery = (*ring)[i];
+      const bool untouched = delivery.qos == mqtt::Qos::at_least_once ||
+                             delivery.state == Delivery::State::queued;
+      if (delivery.group_core != session::no_core && untouched && delivery.message) {
+        return_to_group(delivery, session.id());
+      } else {
+        finish(session, delivery);
+      }
+    }
+    ring->reset();
+  }
+  if (durable != DurableId{}) {
+    const std::string from = durable_key(durable);
+    const std::string to = durable_key(DurableId{durable.value + 1});
+    batch.erase(storage::Family::sessions, from);
+    batch.erase_range(storage::Family::subscriptions, from, to);
+    batch.erase_range(storage::Family::inflight, from, to);
+    by_durable.erase(durable);
+  }
+  by_id.erase(session.id());
+  const auto found = sessions.find(session.key());
+  SKERRY_ASSERT(found != sessions.end());
+  graveyard.push_back(std::move(found->second));
+  sessions.erase(found);
+  reset_session_counters();
+}
+
+void Shard::Impl::publish_will(Session& session, Now now) {
+  const std::unique_ptr<session::StoredWill> will = session.take_will();
+  session.will_due_at = SteadyTime::max();
+  if (!authorized(session.identity(), plugin::Action::publish, will->block->topic(),
+                  session.client_id())) {
+    return;
+  }
+  mqtt::Publish publish = will->block->view();
+  if (will->message_expiry_seconds != 0) {
+    publish.properties.message_expiry_interval = will->message_expiry_seconds;
+  }
+  counters().wills_published.add();
+  settle(route(publish, nullptr, false, now));
+  if (session.durable_id() != DurableId{} && !session.connected()) {
+    store_session(session, false, now);  // without the will, in the batch of the will's message
+  }
+}
+
+void Shard::Impl::reset_session_counters() {
+  counters().sessions.set(sessions.size());
+  counters().sessions_persistent.set(by_durable.size());
+}
+
+}  // namespace skerry::shard

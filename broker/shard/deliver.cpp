@@ -1,0 +1,142 @@
+// Fan-out on one core: who matches, merged to one delivery per session, and how each gets it.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "shard/shard_impl.hpp"
+
+namespace skerry::shard {
+
+const mqtt::BlockPtr& Shard::Impl::block_of(InFlow& flow, Now now) {
+  if (!flow.block) {
+    flow.block = mqtt::make_block(flow.publish, now.wall);
+  }
+  return flow.block;
+}
+
+const mqtt::MessagePtr& Shard::Impl::message_of(InFlow& flow, Now now) {
+  if (!flow.message) {
+    flow.message = mqtt::MessagePtr(block_of(flow, now));
+  }
+  return flow.message;
+}
+
+void Shard::Impl::collect(const InFlow& flow) {
+  matched.clear();
+  matched_groups.clear();
+  ++match_serial;
+  filters.match(flow.publish.topic, [&](FilterEntry& entry) {
+    for (Subscriber& subscriber : entry.subscribers) {
+      collect_subscriber(subscriber, flow);
+    }
+    matched_groups.insert(matched_groups.end(), entry.groups.begin(), entry.groups.end());
+  });
+}
+
+void Shard::Impl::collect_subscriber(Subscriber& subscriber, const InFlow& flow) {
+  Session& session = *subscriber.session;
+  if (subscriber.options.no_local && session.id() == flow.publisher) {  // [MQTT-3.8.3-3]
+    return;
+  }
+  if (options.authorizer != nullptr && subscriber.covered_at_epoch != options.authorizer->epoch() &&
+      !authorized(session.identity(), plugin::Action::receive, flow.publish.topic,
+                  session.client_id())) {
+    counters().dropped[static_cast<int>(DropReason::not_authorized)].add();
+    return;
+  }
+  const bool retain = subscriber.options.retain_as_published && flow.publish.retain;
+  if (session.match_serial == match_serial) {  // overlapping filters: one copy, the highest QoS
+    Matched& match = matched[session.match_index];  // [MQTT-3.3.4-2] [MQTT-3.3.4-3]
+    match.qos = std::max(match.qos, subscriber.options.maximum_qos);
+    match.retain = match.retain || retain;
+    if (subscriber.identifier != 0) {
+      match.identifiers.push_back(subscriber.identifier);
+    }
+    return;
+  }
+  session.match_serial = match_serial;
+  session.match_index = static_cast<std::uint32_t>(matched.size());
+  Matched& match = matched.emplace_back();
+  match.session = &session;
+  match.qos = subscriber.options.maximum_qos;
+  match.retain = retain;
+  if (subscriber.identifier != 0) {
+    match.identifiers.push_back(subscriber.identifier);
+  }
+}
+
+void Shard::Impl::append_recipients(mqtt::Qos published, std::vector<Recipient>& out) {
+  for (const Matched& match : matched) {
+    const mqtt::Qos qos = std::min(match.qos, published);
+    if (match.session->durable_id() != DurableId{} && qos != mqtt::Qos::at_most_once) {
+      out.push_back({match.session->durable_id(), qos, match.retain, match.identifiers});
+    }
+  }
+  for (const DurableId group : matched_groups) {
+    const auto state = group_states.find(group);
+    if (state != group_states.end() && state->second.stored) {
+      out.push_back({.id = group, .qos = published, .subscription_identifiers = {}});
+    }
+  }
+}
+
+// `durable_too` false: what is stored for persistent sessions and groups comes by their records.
+void Shard::Impl::deliver_matches(InFlow& flow, bool durable_too, Now now) {
+  frames.begin();
+  const mqtt::Qos published = flow.publish.qos;
+  session::FrameCache* cache = matched.size() > 1 ? &frames : nullptr;
+  for (const Matched& match : matched) {
+    const Session::Match how{.qos = std::min(match.qos, published),
+                             .retain = match.retain,
+                             .subscription_identifiers = match.identifiers};
+    if (how.qos == mqtt::Qos::at_most_once) {
+      match.session->deliver_at_most_once(flow.publish, how, cache);
+      continue;
+    }
+    const DurableId durable = match.session->durable_id();
+    if (durable == DurableId{} || durable_too) {
+      deliver_to(*match.session, how, flow, {durable, durable != DurableId{}}, now);
+    }
+  }
+  // A group's delivery may lead to another fan-out's work space only through mail, never from here.
+  for (const DurableId group : matched_groups) {
+    const auto state = group_states.find(group);
+    if (state != group_states.end() && (durable_too || !state->second.stored)) {
+      deliver_group(group, flow, now);
+    }
+  }
+}
+
+void Shard::Impl::deliver_to(Session& session, const Session::Match& match, InFlow& flow, Via via,
+                             Now now) {
+  Delivery delivery{.stored = via.stored ? flow.stored : nullptr,
+                    .subscription_identifiers = {match.subscription_identifiers.begin(),
+                                                 match.subscription_identifiers.end()},
+                    .recipient = via.recipient,
+                    .group_core = via.group_core,
+                    .qos = match.qos,
+                    .retain = match.retain};
+  if (via.group_core != session::no_core || session.needs_message()) {
+    delivery.message = message_of(flow, now);
+  }
+  session.deliver(std::move(delivery), flow.publish, now);
+}
+
+void Shard::Impl::deliver_recipients(InFlow& flow, const std::vector<Recipient>& recipients,
+                                     Now now) {
+  for (const Recipient& recipient : recipients) {
+    if (Session* session = find_durable(recipient.id)) {
+      const Session::Match how{.qos = recipient.qos,
+                               .retain = recipient.retain,
+                               .subscription_identifiers = recipient.subscription_identifiers};
+      deliver_to(*session, how, flow, {recipient.id, true}, now);
+    } else if (group_states.contains(recipient.id)) {
+      deliver_group(recipient.id, flow, now);
+    } else {  // it ended while the message was being stored
+      tick_off(flow.stored, recipient.id);
+    }
+  }
+}
+
+}  // namespace skerry::shard

@@ -1,0 +1,186 @@
+// Gates and storage of a shard: what waits for a commit, what a commit lets go, and how recipients
+// tick off stored messages.
+
+#include <utility>
+
+#include "base/assert.hpp"
+#include "shard/shard_impl.hpp"
+
+namespace skerry::shard {
+
+GateId Shard::Impl::open_gate(Gate gate) { return gates.add(std::move(gate)); }
+
+void Shard::Impl::wait_for_commit(GateId gate) {
+  Gate* found = gates.find(gate);
+  SKERRY_ASSERT(found != nullptr);
+  ++found->waiting;
+  waiting_for_commit.push_back({next_ticket, gate, nullptr});
+}
+
+void Shard::Impl::arrive(GateId id, bool failed, Now now) {
+  Gate* gate = gates.find(id);
+  if (gate == nullptr) {
+    return;
+  }
+  SKERRY_ASSERT(gate->waiting > 0);
+  gate->failed = gate->failed || failed;
+  if (--gate->waiting == 0) {
+    pass(id, now);
+  }
+}
+
+void Shard::Impl::pass(GateId id, Now now) {
+  Gate gate = gates.take(id);
+  if (gate.publication && gate.publication->stored) {
+    Stored& stored = *gate.publication->stored;
+    stored.state.store(gate.failed ? Stored::State::failed : Stored::State::committed,
+                       std::memory_order_release);
+  }
+  if (gate.publication && gate.publication->hold && !gate.failed) {
+    deliver_held(*gate.publication, now);
+  }
+  if (gate.purpose == Gate::Purpose::answer_other_core) {
+    post(gate.answer_core,
+         mail::Done{gate.answer_gate, gate.failed ? storage::StatusCode::full
+                                                  : storage::StatusCode::ok});
+    return;
+  }
+  Session* session = find(gate.session);
+  if (session == nullptr) {
+    return;
+  }
+  const GateResult result = gate.failed ? GateResult::failed : GateResult::passed;
+  switch (gate.purpose) {
+    case Gate::Purpose::acknowledgement:
+      session->open_acknowledgement(id, result, now);
+      break;
+    case Gate::Purpose::outbound_stored:
+      session->outbound_stored(gate.packet_id, result, now);
+      break;
+    case Gate::Purpose::released_stored:
+      session->released_stored(gate.packet_id, result, now);
+      break;
+    case Gate::Purpose::answer_other_core:
+      break;
+  }
+}
+
+void Shard::Impl::on_committed(std::uint64_t ticket, const storage::Status& status, Now now) {
+  if (!status.ok()) {
+    counters().commit_failures.add();
+    outside.log(3, "storing failed", "", status.detail);
+  }
+  while (!waiting_for_commit.empty() && waiting_for_commit.front().ticket <= ticket) {
+    TicketWaiter waiter = std::move(waiting_for_commit.front());
+    waiting_for_commit.pop_front();
+    if (waiter.gate != GateId{}) {
+      arrive(waiter.gate, !status.ok(), now);
+    }
+    if (waiter.ticked_off && status.ok() &&
+        waiter.ticked_off->remaining.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      // All recipients are done and their records are on disk: message and records go together.
+      const Stored& stored = *waiter.ticked_off;
+      batch.erase(storage::Family::messages, message_key(stored.id));
+      for (const DurableId recipient : stored.recipients) {
+        batch.erase(storage::Family::acks, ack_key(stored.id, recipient));
+      }
+    }
+  }
+  retry_tick_offs();
+}
+
+void Shard::Impl::tick_off(const StoredPtr& stored, DurableId recipient) {
+  switch (stored->state.load(std::memory_order_acquire)) {
+    case Stored::State::pending:
+      // A deletion must not overtake the message on its way to disk, or it would come back.
+      early_tick_offs.push_back({stored, recipient});
+      return;
+    case Stored::State::failed:
+      return;
+    case Stored::State::committed:
+      break;
+  }
+  if (stored->recipients.size() == 1) {
+    batch.erase(storage::Family::messages, message_key(stored->id));
+    return;
+  }
+  batch.put(storage::Family::acks, ack_key(stored->id, recipient), {});
+  waiting_for_commit.push_back({next_ticket, GateId{}, stored});
+}
+
+void Shard::Impl::retry_tick_offs() {
+  std::vector<TickOff> again;
+  again.swap(early_tick_offs);
+  for (const TickOff& entry : again) {
+    tick_off(entry.stored, entry.recipient);
+  }
+}
+
+void Shard::Impl::finish(Session&, Delivery& delivery) {
+  if (delivery.stored) {
+    tick_off(delivery.stored, delivery.recipient);
+    delivery.stored.reset();
+  }
+}
+
+MessageId Shard::Impl::next_message_id() {
+  return MessageId{options.next_id->fetch_add(1, std::memory_order_relaxed)};
+}
+
+GateId Shard::Impl::release_inbound(Session& from, mqtt::PacketId packet_id) {
+  if (from.durable_id() == DurableId{}) {
+    return {};
+  }
+  batch.erase(storage::Family::inflight, inbound_key(from.durable_id(), packet_id));
+  const GateId gate = open_gate({.session = from.id()});
+  wait_for_commit(gate);
+  return gate;
+}
+
+GateId Shard::Impl::store_outbound(Session& session, const Delivery& delivery) {
+  batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
+            encode_outbound(OutboundState::sent, delivery.stored->id));
+  const GateId gate = open_gate({.purpose = Gate::Purpose::outbound_stored,
+                                 .session = session.id(),
+                                 .packet_id = delivery.packet_id});
+  wait_for_commit(gate);
+  return gate;
+}
+
+GateId Shard::Impl::store_released(Session& session, const Delivery& delivery) {
+  if (session.durable_id() == DurableId{} || !delivery.stored) {
+    if (delivery.stored) {
+      tick_off(delivery.stored, delivery.recipient);
+    }
+    return {};
+  }
+  batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
+            encode_outbound(OutboundState::released, delivery.stored->id));
+  tick_off(delivery.stored, delivery.recipient);
+  const GateId gate = open_gate({.purpose = Gate::Purpose::released_stored,
+                                 .session = session.id(),
+                                 .packet_id = delivery.packet_id});
+  wait_for_commit(gate);
+  return gate;
+}
+
+void Shard::Impl::forget_outbound(Session& session, mqtt::PacketId packet_id) {
+  if (session.durable_id() != DurableId{}) {
+    batch.erase(storage::Family::inflight, outbound_key(session.durable_id(), packet_id));
+  }
+}
+
+StoredPtr Shard::Impl::store_for(Session& session, const mqtt::BlockPtr& block,
+                                 const Recipient& recipient) {
+  auto stored = std::make_shared<Stored>();
+  stored->id = next_message_id();
+  stored->recipients.push_back(session.durable_id());
+  stored->remaining.store(1, std::memory_order_relaxed);
+  batch.put(storage::Family::messages, message_key(stored->id),
+            encode_message_record(recipient, *block));
+  // Later batches of this core are stored after this one, so a deletion cannot overtake it.
+  stored->state.store(Stored::State::committed, std::memory_order_release);
+  return stored;
+}
+
+}  // namespace skerry::shard

@@ -1,0 +1,299 @@
+// A PUBLISH on its way through a shard: rights, tap, routing, and the storing of what must survive.
+//
+// Without anything durable: deliver here, one mail to each core with subscribers, acknowledge at once.
+// Otherwise a gate is opened: cores with persistent subscribers answer who matches there, the message
+// is written once with all its recipients (and the publisher's packet id at QoS 2), and when that is
+// committed the acknowledgement leaves. QoS 1 is delivered meanwhile, QoS 2 after the commit.
+
+#include <algorithm>
+#include <utility>
+
+#include "shard/shard_impl.hpp"
+
+namespace skerry::shard {
+namespace {
+
+/// Denials that one core logs in a second; the rest is counted only.
+constexpr std::uint64_t denials_logged_per_second = 20;
+
+const char* name_of(plugin::Action action) noexcept {
+  switch (action) {
+    case plugin::Action::publish:
+      return "publish denied";
+    case plugin::Action::subscribe:
+      return "subscribe denied";
+    case plugin::Action::receive:
+      return "receive denied";
+  }
+  return "";
+}
+
+}  // namespace
+
+plugin::Decision Shard::Impl::judge(const plugin::Identity& identity, plugin::Action action,
+                                    std::string_view topic, std::string_view client) {
+  if (options.authorizer == nullptr) {
+    return {plugin::Verdict::allow, ""};
+  }
+  plugin::Decision decision;
+  try {
+    decision = options.authorizer->decide(identity, action, topic);
+  } catch (...) {  // a plugin's edge: its failure is a no
+    counters().plugin_exceptions.add();
+    decision.rule = "the authorizer failed";
+  }
+  if (decision.allowed()) {
+    return decision;
+  }
+  Counter& denied = action == plugin::Action::publish ? counters().publishes_denied
+                                                      : counters().subscribes_denied;
+  denied.add();
+  if (denials_in_second++ < denials_logged_per_second) {
+    std::string detail = identity.owner();
+    detail.append(" topic ").append(topic).append(" rule ").append(decision.rule);
+    outside.log(2, name_of(action), client, detail);
+  }
+  return decision;
+}
+
+// What a publish has come to when nothing of its gate is left to wait for, at once or never begun.
+PublishOutcome Shard::Impl::settle(GateId id) {
+  const Gate* gate = gates.find(id);
+  if (gate == nullptr || gate->waiting != 0) {
+    return {.gate = id};
+  }
+  if (!gates.take(id).failed) {
+    return {};
+  }
+  return {.reason = mqtt::Reason::quota_exceeded,
+          .what = "the server keeps as many retained messages as it is allowed to"};
+}
+
+mqtt::Publish Shard::Impl::view_now(const mqtt::MessageBlock& block, Now now) const {
+  mqtt::Publish view = block.view();
+  view.properties.message_expiry_interval.reset();
+  if (block.expires_at() != WallTime::max()) {  // [MQTT-3.3.2-6]
+    const auto left = std::chrono::duration_cast<Seconds>(block.expires_at() - now.wall).count();
+    view.properties.message_expiry_interval =
+        static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0));
+  }
+  return view;
+}
+
+PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, Now now) {
+  const bool tells_reason = from.version() == mqtt::Version::v5;
+  if (!authorized(from.identity(), plugin::Action::publish, packet.topic, from.client_id())) {
+    // 3.1.1 knows no refusal: the message is acknowledged, counted and dropped [MQTT-3.3.5-2].
+    return {.reason = tells_reason ? mqtt::Reason::not_authorized : mqtt::Reason::success,
+            .what = "this client may not publish to this topic"};
+  }
+  bool stored_by_tap = false;
+  if (options.tap != nullptr) {
+    storage::Batch writes;
+    plugin::TapResult result;
+    try {
+      result = options.tap->on_publish(from.identity(), packet, now, writes);
+    } catch (...) {  // a plugin's edge: try again later
+      counters().plugin_exceptions.add();
+      result = {plugin::TapVerdict::busy, "the server could not take the message"};
+    }
+    switch (result.verdict) {
+      case plugin::TapVerdict::not_mine:
+        break;
+      case plugin::TapVerdict::stored:
+        batch.append(writes);
+        stored_by_tap = true;
+        break;
+      case plugin::TapVerdict::rejected:
+        counters().telemetry_rejected.add();
+        outside.log(2, "message rejected", from.client_id(), result.what);
+        return {.reason = tells_reason ? mqtt::Reason::payload_format_invalid
+                                       : mqtt::Reason::success,
+                .what = result.what};
+      case plugin::TapVerdict::busy:
+        return {.reason = mqtt::Reason::quota_exceeded, .what = result.what};
+    }
+  }
+  const GateId gate = route(packet, &from, stored_by_tap, now);
+  if (packet.qos != mqtt::Qos::at_most_once || stored_by_tap) {
+    watch_congestion(from, now);
+  }
+  return settle(gate);
+}
+
+Interests Shard::Impl::interests_of(std::string_view topic) {
+  Interests all;
+  if (options.core_count > 1) {
+    interests.match(topic, [&](Interests& here) {
+      all.cores |= here.cores;
+      all.durable |= here.durable;
+    });
+  }
+  return all;
+}
+
+GateId Shard::Impl::gate_for(Session* from, GateId existing) {
+  return existing != GateId{} ? existing
+                              : open_gate({.session = from == nullptr ? 0 : from->id()});
+}
+
+GateId Shard::Impl::route(const mqtt::Publish& packet, Session* from, bool stored_by_tap,
+                          Now now) {
+  InFlow flow{.publish = packet, .publisher = from == nullptr ? 0 : from->id()};
+  const bool answered = packet.qos != mqtt::Qos::at_most_once;
+  GateId gate;
+  if (stored_by_tap && answered) {
+    gate = gate_for(from, gate);
+    wait_for_commit(gate);
+  }
+  if (packet.retain) {
+    if (answered) {
+      gate = gate_for(from, gate);
+    }
+    const mqtt::BlockPtr& block = block_of(flow, now);
+    const CoreIndex owner = owner_of(packet.topic);
+    if (owner != options.index) {
+      if (answered) {
+        ++gates.find(gate)->waiting;
+      }
+      post(owner, mail::Retain{block, gate}, block->size_bytes());
+    } else if (!set_retained(block, now)) {
+      if (answered) {
+        gates.find(gate)->failed = true;
+      }
+    } else if (answered) {
+      wait_for_commit(gate);
+    }
+  }
+  const Interests cores = interests_of(packet.topic);
+  collect(flow);
+  const bool twice = packet.qos == mqtt::Qos::exactly_once;
+  const bool keeps_packet_id = twice && from != nullptr && from->durable_id() != DurableId{};
+  if (answered && (keeps_packet_id || wants_storage(cores))) {
+    return route_stored(flow, from, cores, gate_for(from, gate), now);
+  }
+  deliver_matches(flow, true, now);
+  for (std::uint16_t core = 0; core < options.core_count; ++core) {
+    if ((cores.cores >> core & 1) != 0) {
+      if (!answered && outside.mailbox_full(CoreIndex{core})) {
+        counters().dropped[static_cast<int>(DropReason::mailbox_full)].add();
+        continue;
+      }
+      const mqtt::BlockPtr& block = block_of(flow, now);
+      post(CoreIndex{core}, mail::Publish{.block = block, .publisher = flow.publisher},
+           block->size_bytes());
+    }
+  }
+  return gate;
+}
+
+bool Shard::Impl::wants_storage(Interests cores) const {
+  if (cores.durable != 0) {
+    return true;
+  }
+  const bool session = std::any_of(matched.begin(), matched.end(), [](const Matched& match) {
+    return match.session->durable_id() != DurableId{} && match.qos != mqtt::Qos::at_most_once;
+  });
+  return session || std::any_of(matched_groups.begin(), matched_groups.end(), [&](DurableId id) {
+           const auto state = group_states.find(id);
+           return state != group_states.end() && state->second.stored;
+         });
+}
+
+GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, GateId gate,
+                                 Now now) {
+  const bool twice = flow.publish.qos == mqtt::Qos::exactly_once;
+  auto publication = std::make_unique<Publication>();
+  flow.stored = std::make_shared<Stored>();
+  flow.stored->id = next_message_id();
+  publication->block = block_of(flow, now);
+  publication->stored = flow.stored;
+  publication->publisher = flow.publisher;
+  publication->hold = twice;
+  publication->cores = cores.cores;
+  if (twice && from != nullptr && from->durable_id() != DurableId{}) {
+    publication->packet_id_owner = from->durable_id();
+    publication->packet_id = flow.publish.packet_id;
+  }
+  std::vector<Recipient> recipients;
+  append_recipients(flow.publish.qos, recipients);
+  for (Recipient& recipient : recipients) {
+    publication->targets.push_back({options.index, std::move(recipient)});
+  }
+  Gate& waiting = *gates.find(gate);
+  waiting.publication = std::move(publication);
+  for (std::uint16_t core = 0; core < options.core_count; ++core) {
+    const bool durable = (cores.durable >> core & 1) != 0;
+    if (durable) {
+      ++waiting.waiting;
+      ++waiting.publication->answers_missing;
+    }
+    if (durable || (!twice && (cores.cores >> core & 1) != 0)) {
+      post(CoreIndex{core},
+           mail::Publish{.block = flow.block,
+                         .publisher = flow.publisher,
+                         .gate = durable ? gate : GateId{},
+                         .hold = twice,
+                         .stored = durable ? flow.stored : nullptr},
+           flow.block->size_bytes());
+    }
+  }
+  if (waiting.publication->answers_missing == 0) {
+    write_publication(waiting, gate);
+  }
+  if (!twice) {
+    deliver_matches(flow, true, now);
+  }
+  return gate;
+}
+
+// All cores have said who matches: one record for all of them. It may turn out that there is nobody.
+void Shard::Impl::write_publication(Gate& gate, GateId id) {
+  Publication& publication = *gate.publication;
+  Stored& stored = *publication.stored;
+  for (const Publication::Target& target : publication.targets) {
+    stored.recipients.push_back(target.recipient.id);
+  }
+  stored.remaining.store(static_cast<std::uint32_t>(stored.recipients.size()),
+                         std::memory_order_release);
+  if (!stored.recipients.empty()) {
+    batch.put(storage::Family::messages, message_key(stored.id),
+              encode_message_record(publication));
+  }
+  if (publication.packet_id_owner != DurableId{}) {
+    batch.put(storage::Family::inflight,
+              inbound_key(publication.packet_id_owner, publication.packet_id),
+              std::string_view("\x01", 1));
+  }
+  wait_for_commit(id);
+}
+
+// The held message is on disk: now it may be seen.
+void Shard::Impl::deliver_held(Publication& publication, Now now) {
+  const mqtt::Publish view = view_now(*publication.block, now);
+  InFlow flow{.publish = view,
+              .publisher = publication.publisher,
+              .block = publication.block,
+              .stored = publication.stored};
+  std::vector<Recipient> here;
+  std::vector<std::vector<Recipient>> elsewhere(options.core_count);
+  for (Publication::Target& target : publication.targets) {
+    (target.core == options.index ? here : elsewhere[target.core.value])
+        .push_back(std::move(target.recipient));
+  }
+  collect(flow);
+  deliver_matches(flow, false, now);
+  deliver_recipients(flow, here, now);
+  for (std::uint16_t core = 0; core < options.core_count; ++core) {
+    if ((publication.cores >> core & 1) != 0) {
+      post(CoreIndex{core},
+           mail::Release{.block = publication.block,
+                         .publisher = publication.publisher,
+                         .stored = publication.stored,
+                         .recipients = std::move(elsewhere[core])},
+           publication.block->size_bytes());
+    }
+  }
+}
+
+}  // namespace skerry::shard

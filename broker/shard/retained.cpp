@@ -1,0 +1,137 @@
+// Retained messages whose topics this core keeps, and their way to new subscriptions anywhere.
+
+#include <algorithm>
+#include <utility>
+
+#include "mqtt/topic.hpp"
+#include "shard/shard_impl.hpp"
+
+namespace skerry::shard {
+namespace {
+
+/// Messages in one slice of an answer to a wildcard, and scans that one core works on at a time.
+constexpr std::size_t slice_messages = 64;
+constexpr std::size_t scans_max = 100'000;
+
+}  // namespace
+
+// False: over a cap, and nothing was changed.
+bool Shard::Impl::set_retained(const mqtt::BlockPtr& block, Now) {
+  if (block->payload().empty()) {  // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+    retained.erase(block->topic());
+    batch.erase(storage::Family::retained, block->topic());
+  } else {
+    const mqtt::MessagePtr old = retained.find(block->topic());
+    const std::size_t bytes = retained.size_bytes() - (old ? old->size_bytes() : 0);
+    const Limits& cap = options.limits;
+    if ((!old && retained.count() >= cap.retained_messages_max / options.core_count + 1) ||
+        bytes + block->size_bytes() > cap.retained_bytes_max / options.core_count) {
+      counters().dropped[static_cast<int>(DropReason::queue_full)].add();
+      return false;
+    }
+    retained.set(mqtt::MessagePtr(block));  // [MQTT-3.3.1-5]
+    std::string record;
+    mqtt::encode_record(*block, record);
+    batch.put(storage::Family::retained, block->topic(), record);
+  }
+  counters().retained_messages.set(retained.count());
+  counters().retained_bytes.set(retained.size_bytes());
+  return true;
+}
+
+void Shard::Impl::erase_expired_retained() {
+  for (const mqtt::MessagePtr& gone : retained.take_expired()) {
+    batch.erase(storage::Family::retained, gone->topic());
+  }
+  counters().retained_messages.set(retained.count());
+  counters().retained_bytes.set(retained.size_bytes());
+}
+
+void Shard::Impl::ask_retained(Session& session, const session::Subscription& subscription,
+                               Now now) {
+  mail::RetainedQuery query{.filter = subscription.filter,
+                            .session = session.id(),
+                            .qos = subscription.options.maximum_qos,
+                            .subscription_identifier = subscription.identifier};
+  if (!mqtt::has_wildcard(subscription.filter)) {
+    const CoreIndex owner = owner_of(subscription.filter);
+    if (owner == options.index) {
+      answer_retained(options.index, std::move(query), now);
+    } else {
+      post(owner, std::move(query));
+    }
+    return;
+  }
+  post_to_others([&] { return query; });
+  answer_retained(options.index, std::move(query), now);
+}
+
+void Shard::Impl::answer_retained(CoreIndex to, mail::RetainedQuery query, Now) {
+  if (retained.count() == 0 || retained_scans.size() >= scans_max) {
+    return;
+  }
+  retained_scans.push_back({to, std::move(query), {}});
+}
+
+// One slice of each scan a turn, so that a wildcard over a million topics stops nobody.
+void Shard::Impl::step_retained_scans(Now now) {
+  std::vector<RetainedScan> scans;
+  scans.swap(retained_scans);
+  for (RetainedScan& scan : scans) {
+    mail::RetainedSlice slice{.session = scan.query.session,
+                              .qos = scan.query.qos,
+                              .subscription_identifier = scan.query.subscription_identifier,
+                              .blocks = {}};
+    std::size_t bytes = 0;
+    for (const mqtt::MessagePtr& message :
+         retained.match(scan.query.filter, scan.cursor, slice_messages, now.wall)) {
+      bytes += message->size_bytes();
+      slice.blocks.push_back(message.block());
+    }
+    if (!slice.blocks.empty()) {
+      if (scan.to == options.index) {
+        deliver_retained(slice, now);
+      } else {
+        post(scan.to, std::move(slice), bytes);
+      }
+    }
+    if (!scan.cursor.done()) {
+      retained_scans.push_back(std::move(scan));
+    }
+  }
+  erase_expired_retained();
+}
+
+void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
+  Session* session = find(slice.session);
+  if (session == nullptr) {
+    return;
+  }
+  const std::span<const std::uint32_t> identifiers(&slice.subscription_identifier,
+                                                   slice.subscription_identifier != 0 ? 1u : 0u);
+  for (const mqtt::BlockPtr& block : slice.blocks) {
+    // A right that was lost since it was retained counts, too.
+    if (block->expired(now.wall) ||
+        !authorized(session->identity(), plugin::Action::receive, block->topic(),
+                    session->client_id())) {
+      continue;
+    }
+    const mqtt::Publish view = view_now(*block, now);
+    InFlow flow{.publish = view, .block = block};
+    const Session::Match how{.qos = std::min(slice.qos, block->qos()),
+                             .retain = true,  // [MQTT-3.3.1-8]
+                             .subscription_identifiers = identifiers};
+    if (how.qos == mqtt::Qos::at_most_once) {
+      session->deliver_at_most_once(view, how, nullptr);
+      continue;
+    }
+    const DurableId durable = session->durable_id();
+    if (durable != DurableId{}) {
+      flow.stored = store_for(*session, block,
+                              {durable, how.qos, true, {identifiers.begin(), identifiers.end()}});
+    }
+    deliver_to(*session, how, flow, {durable, durable != DurableId{}}, now);
+  }
+}
+
+}  // namespace skerry::shard

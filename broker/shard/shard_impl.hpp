@@ -1,0 +1,303 @@
+// Shard::Impl: the state of one core and the operations on it, by theme: connections.cpp (open,
+// take-over, end), publish.cpp (routing and storing a message), deliver.cpp (fan-out on this core),
+// subscribe.cpp, retained.cpp, groups.cpp, gating.cpp (gates, commits, ticking off), post.cpp (mail),
+// restore.cpp (start), admin.cpp, timers.cpp.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ring.hpp"
+#include "routing/retained_store.hpp"
+#include "routing/shared_groups.hpp"
+#include "routing/topic_trie.hpp"
+#include "session/host.hpp"
+#include "session/session.hpp"
+#include "shard/gates.hpp"
+#include "shard/records.hpp"
+#include "shard/restore_table.hpp"
+#include "shard/shard.hpp"
+#include "shard/timer_queue.hpp"
+#include "storage/batch.hpp"
+
+namespace skerry::shard {
+
+using session::CloseCause;
+using session::Delivery;
+using session::GateResult;
+using session::PublishOutcome;
+using session::Session;
+
+/// One subscription as the trie holds it.
+struct Subscriber {
+  Session* session = nullptr;
+  mqtt::SubscriptionOptions options;
+  std::uint32_t identifier = 0;
+  /// Policy epoch at which the authorizer said that the whole filter may be received; 0: ask.
+  std::uint64_t covered_at_epoch = 0;
+};
+
+/// What this core has at one filter, and what it has told the others about it.
+struct FilterEntry {
+  std::vector<Subscriber> subscribers;
+  std::vector<DurableId> groups;
+  std::uint32_t durable_count = 0;
+  bool told = false;
+  bool told_durable = false;
+};
+
+using Groups = routing::SharedGroups<StoredPtr>;
+
+/// A shared group whose owner is this core. Its number stands for it as a recipient in storage.
+struct GroupState {
+  DurableId number;
+  std::string group;
+  std::string filter;
+  bool stored = false;  ///< its record is on disk, since it has (or had) persistent members
+  std::vector<Groups::Waiting> restored;  ///< read at start, until the first member is back
+};
+
+/// Which other cores have subscribers of a filter: a bit per core.
+struct Interests {
+  std::uint64_t cores = 0;
+  std::uint64_t durable = 0;
+};
+
+/// A message as it goes through this core: shown by views, made into a block when somebody keeps it.
+struct InFlow {
+  const mqtt::Publish& publish;
+  std::uint64_t publisher = 0;  ///< session id for No Local, 0 for the server
+  mqtt::BlockPtr block;         ///< null until needed
+  mqtt::MessagePtr message;     ///< this core's handle on it
+  StoredPtr stored;             ///< null when it is not stored for anybody
+};
+
+struct Shard::Impl final : session::Host {
+  Impl(ShardOptions given, Outside& world);
+  ~Impl();
+
+  // session::Host
+  const Limits& limits() const noexcept override { return options.limits; }
+  Counters& counters() noexcept override { return *options.counters; }
+  PublishOutcome publish(Session& from, const mqtt::Publish& packet, Now now) override;
+  GateId release_inbound(Session& from, mqtt::PacketId packet_id) override;
+  void subscribe(Session& from, const mqtt::Subscribe& packet, Now now) override;
+  void unsubscribe(Session& from, const mqtt::Unsubscribe& packet, Now now) override;
+  GateId store_outbound(Session& session, const Delivery& delivery) override;
+  GateId store_released(Session& session, const Delivery& delivery) override;
+  void forget_outbound(Session& session, mqtt::PacketId packet_id) override;
+  void finish(Session& session, Delivery& delivery) override;
+  void end_connection(Session& session, mqtt::Reason reason, const char* what, CloseCause cause,
+                      Now now) override;
+  void client_disconnected(Session& session, bool publish_will, Now now) override;
+
+  // connections.cpp
+  SessionId open(ConnectRequest request, session::Link& link, Now now);
+  SessionId refuse(session::Link& link, mqtt::Version version, mqtt::Reason reason,
+                   const char* what);
+  Session& create_session(const ConnectRequest& request, Now now);
+  void adopt(Session& session, const ConnectRequest& request, const mqtt::Connect& connect,
+             bool present, session::Link& link, Now now);
+  std::string connack_for(const Session& session, const ConnectRequest& request,
+                          const mqtt::Connect& connect, std::uint16_t keep_alive,
+                          bool present) const;
+  void detach(Session& session, bool keep_will, Now now);
+  void store_session(Session& session, bool connected, Now now);
+  void remove_session(Session& session, bool publish_will, Now now);
+  void publish_will(Session& session, Now now);
+  Session* find(SessionId id) noexcept;
+  Session* find_durable(DurableId id) noexcept;
+  void reset_session_counters();
+
+  // publish.cpp
+  Interests interests_of(std::string_view topic);
+  plugin::Decision judge(const plugin::Identity& identity, plugin::Action action,
+                         std::string_view topic, std::string_view client);
+  bool authorized(const plugin::Identity& identity, plugin::Action action, std::string_view topic,
+                  std::string_view client) {
+    return judge(identity, action, topic, client).allowed();
+  }
+  PublishOutcome settle(GateId gate);
+  mqtt::Publish view_now(const mqtt::MessageBlock& block, Now now) const;
+  GateId route(const mqtt::Publish& packet, Session* from, bool store_tap, Now now);
+  GateId route_stored(InFlow& flow, Session* from, Interests cores, GateId gate, Now now);
+  GateId gate_for(Session* from, GateId existing);
+  void write_publication(Gate& gate, GateId id);
+  void deliver_held(Publication& publication, Now now);
+  bool wants_storage(Interests cores) const;
+
+  // deliver.cpp
+  void collect(const InFlow& flow);
+  void collect_subscriber(Subscriber& subscriber, const InFlow& flow);
+  void deliver_matches(InFlow& flow, bool durable_too, Now now);
+  /// Whom a delivery is ticked off for, and through which group it came.
+  struct Via {
+    DurableId recipient;
+    bool stored = false;
+    CoreIndex group_core = session::no_core;
+  };
+  void deliver_to(Session& session, const Session::Match& match, InFlow& flow, Via via, Now now);
+  const mqtt::BlockPtr& block_of(InFlow& flow, Now now);
+  const mqtt::MessagePtr& message_of(InFlow& flow, Now now);
+  void append_recipients(mqtt::Qos published, std::vector<Recipient>& out);
+  void deliver_recipients(InFlow& flow, const std::vector<Recipient>& recipients, Now now);
+
+  // subscribe.cpp
+  mqtt::Reason subscribe_one(Session& from, const mqtt::SubscribeFilter& wanted,
+                             std::uint32_t identifier, GateId gate, Now now);
+  void add_subscriber(Session& session, const session::Subscription& subscription,
+                      std::uint64_t covered_at_epoch);
+  bool remove_subscriber(Session& session, std::string_view filter);
+  void drop_subscription(Session& session, const session::Subscription& subscription);
+  void tell_interest(std::string_view filter, FilterEntry& entry, GateId gate);
+  void prune(std::string_view filter, FilterEntry& entry);
+
+  // retained.cpp
+  bool set_retained(const mqtt::BlockPtr& block, Now now);
+  void erase_expired_retained();
+  void ask_retained(Session& session, const session::Subscription& subscription, Now now);
+  void answer_retained(CoreIndex to, mail::RetainedQuery query, Now now);
+  void step_retained_scans(Now now);
+  void deliver_retained(const mail::RetainedSlice& slice, Now now);
+
+  // groups.cpp
+  void tell_group(Session& session, std::string_view shared_filter, bool member, GateId gate);
+  void on_group_member(CoreIndex from, const mail::GroupMember& change, Now now);
+  void deliver_group(DurableId group, InFlow& flow, Now now);
+  void drain_group(GroupState& state, Now now);
+  void drain_groups(Now now);
+  void join_group(const GroupState& state, const mail::GroupMember& change, CoreIndex from);
+  void leave_group(GroupState& state, const mail::GroupMember& change);
+  void on_group_deliver(CoreIndex from, const mail::GroupDeliver& mail, Now now);
+  void on_group_return(const mail::GroupReturn& mail, Now now);
+  void return_to_group(Delivery& delivery, std::uint64_t session);
+  void tell_groups_connected(Session& session, bool connected);
+  GroupState& group_state(std::string_view group, std::string_view filter, DurableId known);
+  void end_group(GroupState& state);
+  void drop_waiting(const GroupState& state, const Groups::Waiting& entry, DropReason reason);
+  bool hand_to_member(GroupState& state, InFlow& flow, std::uint64_t skip, Now now);
+  void let_wait(GroupState& state, InFlow& flow, bool in_front, Now now);
+  void forget_empty_groups();
+  static std::string key_of(const GroupState& state) {
+    return Groups::key(state.group, state.filter);
+  }
+
+  // gating.cpp
+  GateId open_gate(Gate gate);
+  void wait_for_commit(GateId gate);
+  /// One thing the gate waited for has come.
+  void arrive(GateId gate, bool failed, Now now);
+  void pass(GateId id, Now now);
+  void tick_off(const StoredPtr& stored, DurableId recipient);
+  void retry_tick_offs();
+  void on_committed(std::uint64_t ticket, const storage::Status& status, Now now);
+  MessageId next_message_id();
+  StoredPtr store_for(Session& session, const mqtt::BlockPtr& block, const Recipient& recipient);
+
+  // post.cpp
+  CoreIndex owner_of(std::string_view name) const noexcept;
+  void post(CoreIndex to, Mail mail, std::size_t bytes = 64);
+  template <typename MakeMail>
+  void post_to_others(MakeMail make) {
+    for (std::uint16_t core = 0; core < options.core_count; ++core) {
+      if (core != options.index.value) {
+        post(CoreIndex{core}, make());
+      }
+    }
+  }
+  void receive(CoreIndex from, Mail& item, Now now);
+  void on_matched(const mail::Matched& mail, CoreIndex from, Now now);
+  void on_release(mail::Release& mail, Now now);
+  void on_retain(CoreIndex from, const mail::Retain& mail, Now now);
+  void on_interest(CoreIndex from, const mail::Interest& mail);
+  void on_publish_mail(CoreIndex from, mail::Publish& mail, Now now);
+  void resume_paused(Now now);
+  SteadyTime next_deadline() const noexcept;
+  void end_of_turn(Now now);
+  void watch_congestion(Session& session, Now now);
+
+  // timers.cpp
+  void arm(Session& session);
+  void on_timer(Now now);
+  void check_session(Session& session, Now now);
+
+  // restore.cpp
+  bool load(storage::Family family, std::string_view key, std::string_view value, Now now);
+  bool load_session(std::string_view key, std::string_view value, Now now);
+  bool load_message(std::string_view key, std::string_view value);
+  bool load_ack(std::string_view key);
+  bool load_inflight(std::string_view key, std::string_view value);
+  bool load_outbound(Session& session, mqtt::PacketId packet_id, const Outbound& outbound);
+  void start(Now now);
+  void clean_up_restored();
+  void start_session(Session& session, Now now);
+  std::unordered_map<DurableId, std::set<std::uint64_t>> restored_acks;
+  void note_id(std::uint64_t id) noexcept;
+
+  ShardOptions options;
+  Outside& outside;
+  storage::Batch batch;            ///< of this turn
+  std::uint64_t next_ticket = 1;   ///< that `batch` will get
+
+  // Sessions, sorted by key so that those of one owner stand together.
+  std::map<std::string_view, std::unique_ptr<Session>> sessions;
+  std::unordered_map<SessionId, Session*> by_id;
+  std::unordered_map<DurableId, Session*> by_durable;
+  std::vector<std::unique_ptr<Session>> graveyard;  ///< removed in this turn
+  TimerQueue timers;
+
+  routing::TopicTrie<FilterEntry> filters;
+  routing::TopicTrie<Interests> interests;
+  routing::RetainedStore retained;
+  Groups groups;
+  std::unordered_map<DurableId, GroupState> group_states;
+  std::map<std::string, DurableId, std::less<>> group_numbers;  ///< by key of the group
+  SteadyTime empty_groups_at = SteadyTime::max();  ///< when restored groups must have members
+
+  GateTable gates;
+  struct TicketWaiter {
+    std::uint64_t ticket;
+    GateId gate;
+    StoredPtr ticked_off;
+  };
+  Ring<TicketWaiter> waiting_for_commit;
+  struct TickOff {
+    StoredPtr stored;
+    DurableId recipient;
+  };
+  std::vector<TickOff> early_tick_offs;  ///< acknowledged before the message itself was stored
+
+  struct RetainedScan {
+    CoreIndex to;
+    mail::RetainedQuery query;
+    routing::RetainedStore::Cursor cursor;
+  };
+  std::vector<RetainedScan> retained_scans;
+
+  // Work space of one fan-out.
+  struct Matched {
+    Session* session;
+    mqtt::Qos qos;  ///< of the subscription, not yet lowered to the publisher's
+    bool retain;
+    std::vector<std::uint32_t> identifiers;
+  };
+  std::vector<Matched> matched;
+  std::vector<DurableId> matched_groups;
+  std::uint64_t match_serial = 0;
+  session::FrameCache frames;
+
+  std::vector<MailBatch> outbox;
+  std::vector<Mail> own_mail;  ///< to this core itself: handled before the turn ends
+  std::vector<DurableId> groups_to_drain;
+  std::vector<SessionId> paused;  ///< not read while storage or mailboxes are behind
+  SteadyTime retry_at = SteadyTime::max();  ///< for early_tick_offs and paused sessions
+  std::uint64_t denials_in_second = 0;
+  WallTime denial_second{};
+};
+
+}  // namespace skerry::shard
