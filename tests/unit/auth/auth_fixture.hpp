@@ -1,0 +1,85 @@
+// A registry on a store in memory, an authority in a directory of its own, and a clock to turn.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auth/authority.hpp"
+#include "auth/registry.hpp"
+#include "crypto/random.hpp"
+#include "storage/committer.hpp"
+
+namespace skerry::test {
+
+inline const WallTime start_of_test = wall_from_epoch(1'800'000'000'000);
+
+/// A directory that goes with its owner.
+struct TemporaryDirectory {
+  std::string path =
+      (std::filesystem::temp_directory_path() / ("skerry-" + crypto::random_token(12))).string();
+  TemporaryDirectory() { std::filesystem::create_directories(path); }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+};
+
+/// The registry with what is below it; restart() is a new process on the same store.
+struct RegistryFixture {
+  std::unique_ptr<storage::MemoryStore> store = storage::MemoryStore::create();
+  std::unique_ptr<storage::Committer> committer;
+  std::unique_ptr<auth::DeviceRegistry> registry;
+
+  RegistryFixture() { restart(); }
+  ~RegistryFixture() { committer.reset(); }
+
+  auth::DeviceRegistry::Loaded restart() {
+    committer.reset();
+    committer = std::make_unique<storage::Committer>(*store, storage::CommitterOptions{});
+    registry = std::make_unique<auth::DeviceRegistry>(*committer);
+    return registry->load(*store);
+  }
+
+  /// Calls start(done) and waits for the outcome.
+  template <typename Start>
+  static auth::RegistryOutcome wait(Start start) {
+    auto promise = std::make_shared<std::promise<auth::RegistryOutcome>>();
+    auto future = promise->get_future();
+    start([promise](auth::RegistryOutcome outcome) { promise->set_value(std::move(outcome)); });
+    return future.get();
+  }
+
+  auth::RegistryOutcome create(const std::string& id, std::vector<std::string> fingerprints) {
+    return wait([&](auto done) { registry->create({id, fingerprints}, start_of_test, done); });
+  }
+  auth::RegistryOutcome erase(const std::string& id,
+                              std::optional<std::uint64_t> revision = std::nullopt) {
+    return wait([&](auto done) { registry->erase(id, revision, start_of_test, done); });
+  }
+  auth::RegistryOutcome record(const std::string& id, const std::string& fingerprint,
+                               const std::string& serial,
+                               WallTime not_after = start_of_test + std::chrono::hours{1}) {
+    return wait([&](auto done) {
+      registry->record_certificate(id, fingerprint, {serial, not_after}, start_of_test, done);
+    });
+  }
+};
+
+/// A fingerprint that is valid and different for each number.
+inline std::string fingerprint(unsigned number) {
+  std::string text(64, '0');
+  const std::string digits = std::to_string(number);
+  return text.replace(64 - digits.size(), digits.size(), digits);
+}
+
+inline auth::RegistryError error_of(const auth::RegistryOutcome& outcome) {
+  return outcome.error().code;
+}
+
+}  // namespace skerry::test
