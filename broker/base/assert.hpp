@@ -9,7 +9,6 @@ namespace skerry {
 
 }  // namespace skerry
 
-#define SKERRY_ASSERT(expression)                                     \
-  (static_cast<bool>(expression)                                      \
-       ? static_cast<void>(0)                                         \
-       : ::skerry::assertion_failed(#expression, __FILE__, __LINE__))
+#define SKERRY_ASSERT(expression)                       \
+  (static_cast<bool>(expression) ? static_cast<void>(0) \
+                                 : ::skerry::assertion_failed(#expression, __FILE__, __LINE__))

@@ -25,13 +25,13 @@ class Counter {
 
 /// Why a message that matched a subscription did not reach its client.
 enum class DropReason : std::uint8_t {
-  queue_full,        ///< the session's queue was at its cap in messages or bytes
-  output_full,       ///< QoS 0 and the connection had too many unsent bytes
-  expired,           ///< Message Expiry Interval passed while it waited
-  too_large,         ///< larger than the client's Maximum Packet Size [MQTT-3.1.2-24]
-  mailbox_full,      ///< QoS 0 and the queue to the subscriber's core was full
-  not_authorized,    ///< the subscriber lost its right between SUBSCRIBE and delivery
-  no_member,         ///< a shared group had nobody to take it and no queue
+  queue_full,      ///< the session's queue was at its cap in messages or bytes
+  output_full,     ///< QoS 0 and the connection had too many unsent bytes
+  expired,         ///< Message Expiry Interval passed while it waited
+  too_large,       ///< larger than the client's Maximum Packet Size [MQTT-3.1.2-24]
+  mailbox_full,    ///< QoS 0 and the queue to the subscriber's core was full
+  not_authorized,  ///< the subscriber lost its right between SUBSCRIBE and delivery
+  no_member,       ///< a shared group had nobody to take it and no queue
   count_
 };
 
@@ -39,13 +39,13 @@ enum class DropReason : std::uint8_t {
 struct alignas(64) Counters {
   Counter connections_open;
   Counter connections_accepted;
-  Counter connections_refused;      ///< accepted and closed without a CONNACK that says success
+  Counter connections_refused;  ///< accepted and closed without a CONNACK that says success
   Counter sessions;
   Counter sessions_persistent;
   Counter subscriptions;
   Counter retained_messages;
   Counter retained_bytes;
-  Counter messages_received[3];     ///< PUBLISH by QoS
+  Counter messages_received[3];  ///< PUBLISH by QoS
   Counter messages_sent[3];
   Counter bytes_received;
   Counter bytes_sent;
@@ -58,7 +58,7 @@ struct alignas(64) Counters {
   Counter plugin_exceptions;
   Counter wills_published;
   Counter commit_failures;
-  Counter reads_paused;             ///< times a connection was not read because we were behind
+  Counter reads_paused;  ///< times a connection was not read because we were behind
   Counter dropped[static_cast<int>(DropReason::count_)];
 };
 

@@ -27,8 +27,8 @@ inline constexpr std::size_t connect_packet_bytes_max = 128 * 1024;
 /// Bytes that one connection may have read in one turn before others get theirs.
 inline constexpr std::size_t read_budget_bytes = 256 * 1024;
 
-/// Telemetry: bytes of one message, samples in it, levels of nested objects, bytes of a flattened key
-/// and of a string value. A message over one of them is rejected whole.
+/// Telemetry: bytes of one message, samples in it, levels of nested objects, bytes of a flattened
+/// key and of a string value. A message over one of them is rejected whole.
 inline constexpr std::size_t telemetry_payload_bytes_max = 256 * 1024;
 inline constexpr std::size_t telemetry_samples_max = 1024;
 inline constexpr std::size_t telemetry_depth_max = 8;
@@ -56,18 +56,18 @@ inline constexpr std::size_t enrolment_bytes_max = 64 * 1024;
 
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {
-  std::uint32_t packet_size_max = 2 * 1024 * 1024;        ///< bytes, both directions
-  std::uint16_t receive_maximum = 1024;                   ///< QoS 1 and 2 a client may have open
-  std::uint16_t inflight_max = 1024;                      ///< the same towards clients
-  std::uint16_t topic_alias_max = 32;                     ///< aliases a client may set
-  std::uint32_t session_expiry_max_seconds = 7 * 86400;   ///< longer wishes are cut to this
-  std::uint16_t keep_alive_max_seconds = 0;               ///< 0: no server keep alive is imposed
-  std::uint32_t session_queue_messages_max = 10'000;      ///< QoS 1 and 2 waiting for one client
+  std::uint32_t packet_size_max = 2 * 1024 * 1024;       ///< bytes, both directions
+  std::uint16_t receive_maximum = 1024;                  ///< QoS 1 and 2 a client may have open
+  std::uint16_t inflight_max = 1024;                     ///< the same towards clients
+  std::uint16_t topic_alias_max = 32;                    ///< aliases a client may set
+  std::uint32_t session_expiry_max_seconds = 7 * 86400;  ///< longer wishes are cut to this
+  std::uint16_t keep_alive_max_seconds = 0;              ///< 0: no server keep alive is imposed
+  std::uint32_t session_queue_messages_max = 10'000;     ///< QoS 1 and 2 waiting for one client
   std::size_t session_queue_bytes_max = 64 * 1024 * 1024;
-  std::size_t output_bytes_max = 4 * 1024 * 1024;         ///< unsent bytes of one connection
+  std::size_t output_bytes_max = 4 * 1024 * 1024;  ///< unsent bytes of one connection
   std::uint32_t subscriptions_per_session_max = 1'000;
-  std::uint32_t sessions_max = 1'000'000;                 ///< over all cores
-  std::uint32_t connections_max = 0;                      ///< 0: what file descriptors allow
+  std::uint32_t sessions_max = 1'000'000;  ///< over all cores
+  std::uint32_t connections_max = 0;       ///< 0: what file descriptors allow
   std::uint32_t retained_messages_max = 1'000'000;
   std::size_t retained_bytes_max = 1024ull * 1024 * 1024;
   std::uint32_t group_queue_messages_max = 100'000;       ///< waiting for an offline shared group

@@ -28,11 +28,13 @@ class Ring {
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
 
-  /// Element `index` counted from the front, 0 … size() − 1. The reference lives until the next push.
+  /// Element `index` counted from the front, 0 … size() − 1. The reference lives until the next
+  /// push.
   T& operator[](std::size_t index) noexcept { return slots_[wrap(head_ + index)]; }
   const T& operator[](std::size_t index) const noexcept { return slots_[wrap(head_ + index)]; }
   T& front() noexcept { return (*this)[0]; }
   T& back() noexcept { return (*this)[size_ - 1]; }
+  const T& back() const noexcept { return (*this)[size_ - 1]; }
 
   /// Amortised O(1).
   T& push_back(T value) {

@@ -1,6 +1,6 @@
-// Acknowledgements: what a connection still has to answer, in the order the requests came. An answer
-// leaves when it has reached the front and its gate has opened; so a slow commit holds back what came
-// after it and order is kept [MQTT-4.6.0-2, MQTT-4.6.0-3].
+// Acknowledgements: what a connection still has to answer, in the order the requests came. An
+// answer leaves when it has reached the front and its gate has opened; so a slow commit holds back
+// what came after it and order is kept [MQTT-4.6.0-2, MQTT-4.6.0-3].
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,8 @@ class Acknowledgements {
 
   void push(Acknowledgement acknowledgement) { waiting_.push_back(std::move(acknowledgement)); }
 
-  /// Opens `gate`; the answer that waits for it, if it is still here, so that a failure can change it.
+  /// Opens `gate`; the answer that waits for it, if it is still here, so that a failure can change
+  /// it.
   Acknowledgement* open(GateId gate) noexcept;
 
   /// Takes the front if it may leave.

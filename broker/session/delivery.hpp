@@ -1,5 +1,5 @@
-// Delivery: one message on its way to one client, queued or in flight; and Stored, the shared record
-// of a message on disk that its recipients tick off.
+// Delivery: one message on its way to one client, queued or in flight; and Stored, the shared
+// record of a message on disk that its recipients tick off.
 #pragma once
 
 #include <atomic>
@@ -13,8 +13,8 @@
 
 namespace skerry::session {
 
-/// Life of one stored message, shared by the cores of its recipients. `recipients` is written by the
-/// publisher's core before `state` says committed and never changes afterwards.
+/// Life of one stored message, shared by the cores of its recipients. `recipients` is written by
+/// the publisher's core before `state` says committed and never changes afterwards.
 struct Stored {
   enum class State : std::uint8_t { pending, committed, failed };
 
@@ -36,7 +36,7 @@ struct Delivery {
   mqtt::MessagePtr message;  ///< null once nothing can need it again
   StoredPtr stored;          ///< null when the message is not on disk
   std::vector<std::uint32_t> subscription_identifiers;
-  DurableId recipient;            ///< who is ticked off in storage: the session or its shared group
+  DurableId recipient;  ///< who is ticked off in storage: the session or its shared group
   CoreIndex group_core = no_core;  ///< the core that owns the shared group, when one delivered this
   mqtt::PacketId packet_id;
   mqtt::Qos qos = mqtt::Qos::at_most_once;

@@ -1,6 +1,6 @@
-// FrameCache: within one fan-out, a PUBLISH is encoded once for each (version, QoS, retain) and then
-// copied, with the packet id patched in. Recipients with subscription identifiers or aliases get a
-// header of their own and do not come here.
+// FrameCache: within one fan-out, a PUBLISH is encoded once for each (version, QoS, retain) and
+// then copied, with the packet id patched in. Recipients with subscription identifiers or aliases
+// get a header of their own and do not come here.
 #pragma once
 
 #include <array>

@@ -17,7 +17,8 @@ namespace skerry::session {
 
 class Session;
 
-/// What became of a PUBLISH: the reason to acknowledge with, and what the acknowledgement waits for.
+/// What became of a PUBLISH: the reason to acknowledge with, and what the acknowledgement waits
+/// for.
 struct PublishOutcome {
   mqtt::Reason reason = mqtt::Reason::success;
   GateId gate;
@@ -29,8 +30,8 @@ class Host {
   virtual const Limits& limits() const noexcept = 0;
   virtual Counters& counters() noexcept = 0;
 
-  /// Routes a PUBLISH whose alias has been resolved. For QoS 2 of a persistent session the packet id
-  /// is stored together with the message.
+  /// Routes a PUBLISH whose alias has been resolved. For QoS 2 of a persistent session the packet
+  /// id is stored together with the message.
   virtual PublishOutcome publish(Session& from, const mqtt::Publish& publish, Now now) = 0;
 
   /// PUBREL of an inbound QoS 2 message: the stored packet id goes. 0: nothing to wait for.
@@ -49,8 +50,8 @@ class Host {
   virtual void finish(Session& session, Delivery& delivery) = 0;
 
   /// The session ends its connection by itself: DISCONNECT with `reason` when the version has it,
-  /// then close. The session is detached (and removed when it does not persist) before this returns,
-  /// so it must not touch itself afterwards.
+  /// then close. The session is detached (and removed when it does not persist) before this
+  /// returns, so it must not touch itself afterwards.
   virtual void end_connection(Session& session, mqtt::Reason reason, const char* what,
                               CloseCause cause, Now now) = 0;
 

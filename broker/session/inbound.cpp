@@ -143,8 +143,8 @@ void Session::handle_publish(mqtt::Publish& publish, Now now) {
 }
 
 void Session::on_pubrel(const mqtt::Pubrel& packet, Now now) {
-  const bool known = std::find(inbound_ids_.begin(), inbound_ids_.end(), packet.packet_id) !=
-                     inbound_ids_.end();
+  const bool known =
+      std::find(inbound_ids_.begin(), inbound_ids_.end(), packet.packet_id) != inbound_ids_.end();
   if (!known) {
     // Nothing is wrong on the client's side after a lost PUBCOMP: it is told so and goes on.
     acknowledge({.type = mqtt::PacketType::pubcomp,

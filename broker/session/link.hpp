@@ -16,7 +16,7 @@ enum class CloseCause : std::uint8_t {
   keep_alive_timeout,
   protocol_error,
   taken_over,
-  administrative,        ///< revoked, suspended, removed, policy
+  administrative,  ///< revoked, suspended, removed, policy
   server_shutdown,
   slow_consumer,
   storage_failure,
@@ -27,8 +27,8 @@ class Link {
   /// Where encoded packets are appended. The caller calls output_changed() afterwards.
   virtual std::string& output() = 0;
 
-  /// Puts the connection on the list of those that are written at the end of the turn. Cheap when it
-  /// is there already.
+  /// Puts the connection on the list of those that are written at the end of the turn. Cheap when
+  /// it is there already.
   virtual void output_changed() = 0;
 
   /// Ends the connection after what is in output() was sent (or could not be within a short time).

@@ -12,7 +12,8 @@ namespace skerry::session {
 using State = Delivery::State;
 
 bool Session::can_send() const noexcept {
-  return open_ && on_wire_ < settings_.send_window && inflight_.size() < host_.limits().inflight_max &&
+  return open_ && on_wire_ < settings_.send_window &&
+         inflight_.size() < host_.limits().inflight_max &&
          link_->output().size() < host_.limits().output_bytes_max;
 }
 

@@ -86,8 +86,8 @@ void Session::open_acknowledgement(GateId gate, GateResult result, Now now) {
     return;  // the connection that asked is gone
   }
   if (result == GateResult::failed) {
-    const bool has_reason = waiting->type == mqtt::PacketType::puback ||
-                            waiting->type == mqtt::PacketType::pubrec;
+    const bool has_reason =
+        waiting->type == mqtt::PacketType::puback || waiting->type == mqtt::PacketType::pubrec;
     if (!has_reason || settings_.version != mqtt::Version::v5) {
       host_.end_connection(*this, mqtt::Reason::quota_exceeded,
                            "the server could not store this; try again later",

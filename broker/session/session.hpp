@@ -1,6 +1,7 @@
-// Session: one client's protocol life, across connections when it persists. It answers packets, keeps
-// QoS 1 and 2 in flight in both directions, enforces what was agreed at CONNECT, and asks its Host for
-// everything beyond the one client. No I/O and no clock: bytes go to a Link, time is an argument.
+// Session: one client's protocol life, across connections when it persists. It answers packets,
+// keeps QoS 1 and 2 in flight in both directions, enforces what was agreed at CONNECT, and asks its
+// Host for everything beyond the one client. No I/O and no clock: bytes go to a Link, time is an
+// argument.
 //
 //   detached ──attach()──▶ opening ──CONNACK left──▶ open ──detach()──▶ detached
 //
@@ -45,11 +46,11 @@ struct StoredWill {
 /// What CONNECT settled for one connection.
 struct ConnectionSettings {
   mqtt::Version version = mqtt::Version::v5;
-  std::uint16_t keep_alive_seconds = 0;       ///< in force, the server's own included; 0: none
-  std::uint16_t send_window = 65'535;         ///< QoS 1 and 2 open towards the client
-  std::uint32_t maximum_packet_size = 0;      ///< of the client; 0: none
-  std::uint16_t topic_alias_maximum = 0;      ///< of the client
-  bool problem_information = true;            ///< may we send reason strings
+  std::uint16_t keep_alive_seconds = 0;   ///< in force, the server's own included; 0: none
+  std::uint16_t send_window = 65'535;     ///< QoS 1 and 2 open towards the client
+  std::uint32_t maximum_packet_size = 0;  ///< of the client; 0: none
+  std::uint16_t topic_alias_maximum = 0;  ///< of the client
+  bool problem_information = true;        ///< may we send reason strings
 };
 
 class Session {
@@ -124,7 +125,8 @@ class Session {
 
   /// What a session needs to know of one message that matched it.
   struct Match {
-    mqtt::Qos qos = mqtt::Qos::at_most_once;  ///< already the lower of publisher's and subscription's
+    mqtt::Qos qos =
+        mqtt::Qos::at_most_once;  ///< already the lower of publisher's and subscription's
     bool retain = false;
     std::span<const std::uint32_t> subscription_identifiers;
   };
@@ -214,8 +216,8 @@ class Session {
   std::size_t queue_bytes_ = 0;
   SteadyTime last_received_{};
   Acknowledgements acknowledgements_;
-  Ring<Delivery> queue_;     ///< waits for the window
-  Ring<Delivery> inflight_;  ///< in the order of sending
+  Ring<Delivery> queue_;                     ///< waits for the window
+  Ring<Delivery> inflight_;                  ///< in the order of sending
   std::vector<mqtt::PacketId> inbound_ids_;  ///< QoS 2 received, not released
   std::vector<Subscription> subscriptions_;
   std::unique_ptr<StoredWill> will_;

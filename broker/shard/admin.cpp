@@ -6,7 +6,9 @@
 namespace skerry::shard {
 namespace {
 
-std::string_view owner_part(std::string_view key) { return key.substr(0, key.find('\0')); }
+std::string_view owner_part(std::string_view key) {
+  return key.substr(0, key.find('\0'));
+}
 
 }  // namespace
 
@@ -44,22 +46,22 @@ std::vector<plugin::ClientInfo> Shard::list_clients(
   const bool from_start = query.after_owner.empty();
   const std::string after = from_start ? session_key(query.owner, {})
                                        : session_key(query.after_owner, query.after_client_id);
-  auto at = from_start ? (query.owner.empty() ? shard.sessions.begin()
-                                              : shard.sessions.lower_bound(after))
-                       : shard.sessions.upper_bound(after);
+  auto at = from_start
+                ? (query.owner.empty() ? shard.sessions.begin() : shard.sessions.lower_bound(after))
+                : shard.sessions.upper_bound(after);
   for (; at != shard.sessions.end() && found.size() < query.limit; ++at) {
     const session::Session& session = *at->second;
     if (!query.owner.empty() && owner_part(at->first) != query.owner) {
       break;
     }
-    found.push_back({.owner = std::string(owner_part(at->first)),
-                     .client_id = std::string(session.client_id()),
-                     .connected = session.connected(),
-                     .peer_address = session.peer_address(),
-                     .protocol_version = static_cast<std::uint8_t>(session.version()),
-                     .subscription_count =
-                         static_cast<std::uint32_t>(session.subscriptions().size()),
-                     .queued_messages = static_cast<std::uint32_t>(session.queued_count())});
+    found.push_back(
+        {.owner = std::string(owner_part(at->first)),
+         .client_id = std::string(session.client_id()),
+         .connected = session.connected(),
+         .peer_address = session.peer_address(),
+         .protocol_version = static_cast<std::uint8_t>(session.version()),
+         .subscription_count = static_cast<std::uint32_t>(session.subscriptions().size()),
+         .queued_messages = static_cast<std::uint32_t>(session.queued_count())});
   }
   return found;
 }

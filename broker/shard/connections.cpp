@@ -1,5 +1,5 @@
-// Connections of a shard: CONNECT opens or resumes a session, the end of a connection closes or keeps
-// it, and wills are published or held.
+// Connections of a shard: CONNECT opens or resumes a session, the end of a connection closes or
+// keeps it, and wills are published or held.
 
 #include <algorithm>
 #include <utility>
@@ -109,8 +109,7 @@ Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
 }
 
 void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
-                        const mqtt::Connect& connect, bool present, session::Link& link,
-                        Now now) {
+                        const mqtt::Connect& connect, bool present, session::Link& link, Now now) {
   const Limits& cap = options.limits;
   session.set_identity(request.identity);
   session.set_peer_address(request.peer_address);
@@ -133,7 +132,8 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
       .problem_information = connect.request_problem_information};
   GateId gate;
   if (session.persistent() || session.durable_id() != DurableId{}) {
-    // A client may rely on a new session once it hears of it; one that was there already is on disk.
+    // A client may rely on a new session once it hears of it; one that was there already is on
+    // disk.
     const bool wait = session.durable_id() == DurableId{} || session.will() != nullptr;
     store_session(session, true, now);
     if (wait) {
@@ -217,7 +217,8 @@ void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const ch
   }
   link->output_changed();
   outside.log(1, "connection ended by server", session.client_id(), what);
-  const bool keep_will = cause != CloseCause::administrative && cause != CloseCause::server_shutdown;
+  const bool keep_will =
+      cause != CloseCause::administrative && cause != CloseCause::server_shutdown;
   detach(session, keep_will, now);
   link->close(cause);
 }
@@ -266,8 +267,8 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
   for (Ring<Delivery>* ring : {&session.queue(), &session.inflight()}) {
     for (std::size_t i = 0; i < ring->size(); ++i) {
       Delivery& delivery = (*ring)[i];
-      const bool untouched = delivery.qos == mqtt::Qos::at_least_once ||
-                             delivery.state == Delivery::State::queued;
+      const bool untouched =
+          delivery.qos == mqtt::Qos::at_least_once || delivery.state == Delivery::State::queued;
       if (delivery.group_core != session::no_core && untouched && delivery.message) {
         return_to_group(delivery, session.id());
       } else {

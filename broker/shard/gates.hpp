@@ -22,13 +22,13 @@ struct Publication {
 
   mqtt::BlockPtr block;
   StoredPtr stored;
-  std::uint64_t publisher = 0;     ///< session id, 0 for the server itself
-  DurableId packet_id_owner;       ///< persistent publisher at QoS 2, else 0
+  std::uint64_t publisher = 0;  ///< session id, 0 for the server itself
+  DurableId packet_id_owner;    ///< persistent publisher at QoS 2, else 0
   mqtt::PacketId packet_id;
-  std::vector<Target> targets;     ///< persistent recipients, all cores
+  std::vector<Target> targets;        ///< persistent recipients, all cores
   std::uint32_t answers_missing = 0;  ///< cores that have not said yet who matches there
-  std::uint64_t cores = 0;         ///< bit per other core with subscribers
-  bool hold = false;               ///< delivered only after the commit (QoS 2)
+  std::uint64_t cores = 0;            ///< bit per other core with subscribers
+  bool hold = false;                  ///< delivered only after the commit (QoS 2)
 };
 
 struct Gate {

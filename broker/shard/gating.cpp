@@ -8,7 +8,9 @@
 
 namespace skerry::shard {
 
-GateId Shard::Impl::open_gate(Gate gate) { return gates.add(std::move(gate)); }
+GateId Shard::Impl::open_gate(Gate gate) {
+  return gates.add(std::move(gate));
+}
 
 void Shard::Impl::wait_for_commit(GateId gate) {
   Gate* found = gates.find(gate);
@@ -40,9 +42,8 @@ void Shard::Impl::pass(GateId id, Now now) {
     deliver_held(*gate.publication, now);
   }
   if (gate.purpose == Gate::Purpose::answer_other_core) {
-    post(gate.answer_core,
-         mail::Done{gate.answer_gate, gate.failed ? storage::StatusCode::full
-                                                  : storage::StatusCode::ok});
+    post(gate.answer_core, mail::Done{gate.answer_gate, gate.failed ? storage::StatusCode::full
+                                                                    : storage::StatusCode::ok});
     return;
   }
   Session* session = find(gate.session);

@@ -1,6 +1,7 @@
-// Shared subscriptions (MQTT 5.0 section 4.8.2). The core that owns `$share/group/filter` subscribes
-// to the filter on behalf of the group, picks a member for each message, connected ones first, and
-// queues once for the group while all are away. In storage the group itself is the recipient.
+// Shared subscriptions (MQTT 5.0 section 4.8.2). The core that owns `$share/group/filter`
+// subscribes to the filter on behalf of the group, picks a member for each message, connected ones
+// first, and queues once for the group while all are away. In storage the group itself is the
+// recipient.
 
 #include <algorithm>
 #include <utility>
@@ -111,13 +112,13 @@ void Shard::Impl::on_group_member(CoreIndex from, const mail::GroupMember& chang
 
 void Shard::Impl::join_group(const GroupState& state, const mail::GroupMember& change,
                              CoreIndex from) {
-  Groups::Group& group = groups.put_member(
-      key_of(state), {.session = change.session,
-                      .durable = change.durable,
-                      .core = from,
-                      .connected = change.connected,
-                      .options = change.options,
-                      .subscription_identifier = change.subscription_identifier});
+  Groups::Group& group =
+      groups.put_member(key_of(state), {.session = change.session,
+                                        .durable = change.durable,
+                                        .core = from,
+                                        .connected = change.connected,
+                                        .options = change.options,
+                                        .subscription_identifier = change.subscription_identifier});
   std::vector<Groups::Waiting> restored;
   restored.swap(group_states.at(state.number).restored);
   for (Groups::Waiting& entry : restored) {
@@ -128,8 +129,7 @@ void Shard::Impl::join_group(const GroupState& state, const mail::GroupMember& c
 }
 
 void Shard::Impl::leave_group(GroupState& state, const mail::GroupMember& change) {
-  const Groups::Left left =
-      groups.remove_member(key_of(state), change.session, change.durable);
+  const Groups::Left left = groups.remove_member(key_of(state), change.session, change.durable);
   for (const Groups::Waiting& entry : left.dropped) {
     drop_waiting(state, entry, DropReason::no_member);
   }
@@ -288,9 +288,8 @@ void Shard::Impl::on_group_return(const mail::GroupReturn& mail, Now now) {
 }
 
 void Shard::Impl::return_to_group(Delivery& delivery, std::uint64_t session) {
-  post(delivery.group_core,
-       mail::GroupReturn{delivery.recipient, session, delivery.message.block(),
-                         std::move(delivery.stored), delivery.qos});
+  post(delivery.group_core, mail::GroupReturn{delivery.recipient, session, delivery.message.block(),
+                                              std::move(delivery.stored), delivery.qos});
 }
 
 void Shard::Impl::forget_empty_groups() {

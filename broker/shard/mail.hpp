@@ -43,9 +43,9 @@ struct Interest {
 struct Publish {
   mqtt::BlockPtr block;
   std::uint64_t publisher = 0;  ///< session id, for No Local
-  GateId gate;       ///< when set: answer Matched with the durable recipients
-  bool hold = false;  ///< QoS 2: only say who matches; Release brings the delivery
-  StoredPtr stored;  ///< set together with `gate`
+  GateId gate;                  ///< when set: answer Matched with the durable recipients
+  bool hold = false;            ///< QoS 2: only say who matches; Release brings the delivery
+  StoredPtr stored;             ///< set together with `gate`
 };
 
 /// Answer to Publish: the persistent recipients of the answering core.
@@ -95,12 +95,12 @@ struct GroupMember {
   std::string group;
   std::string filter;
   std::uint64_t session = 0;
-  DurableId durable;      ///< 0 for a session that ends with its connection
-  bool member = true;     ///< false: has left
+  DurableId durable;   ///< 0 for a session that ends with its connection
+  bool member = true;  ///< false: has left
   bool connected = true;
   mqtt::SubscriptionOptions options;
   std::uint32_t subscription_identifier = 0;
-  GateId gate;            ///< answered by Done when set
+  GateId gate;  ///< answered by Done when set
 };
 
 /// A message of a shared group for the member that the owner picked.

@@ -1,5 +1,5 @@
-// Outside: all that a shard asks of the world: other cores and the committer. net::Core implements it
-// with an event loop, the simulator with virtual time.
+// Outside: all that a shard asks of the world: other cores and the committer. net::Core implements
+// it with an event loop, the simulator with virtual time.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ class Outside {
   /// one call per destination and turn.
   virtual void send(CoreIndex to, MailBatch mail) = 0;
 
-  /// Hands a batch to the committer. Shard::on_committed(ticket, status) follows; tickets grow by one
-  /// and complete in order.
+  /// Hands a batch to the committer. Shard::on_committed(ticket, status) follows; tickets grow by
+  /// one and complete in order.
   virtual void commit(storage::Batch batch, std::uint64_t ticket) = 0;
 
   /// The committer or a mailbox is above its limit: durable publishers should be held back.

@@ -85,8 +85,8 @@ void Shard::Impl::on_publish_mail(CoreIndex from, mail::Publish& mail, Now now) 
     post(from, std::move(answer));
   }
   if (!mail.hold) {
-    // Without `stored` the publisher saw nobody persistent here; one that came since gets the message
-    // all the same, though only from memory.
+    // Without `stored` the publisher saw nobody persistent here; one that came since gets the
+    // message all the same, though only from memory.
     deliver_matches(flow, true, now);
   }
 }

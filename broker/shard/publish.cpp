@@ -1,9 +1,10 @@
 // A PUBLISH on its way through a shard: rights, tap, routing, and the storing of what must survive.
 //
-// Without anything durable: deliver here, one mail to each core with subscribers, acknowledge at once.
-// Otherwise a gate is opened: cores with persistent subscribers answer who matches there, the message
-// is written once with all its recipients (and the publisher's packet id at QoS 2), and when that is
-// committed the acknowledgement leaves. QoS 1 is delivered meanwhile, QoS 2 after the commit.
+// Without anything durable: deliver here, one mail to each core with subscribers, acknowledge at
+// once. Otherwise a gate is opened: cores with persistent subscribers answer who matches there, the
+// message is written once with all its recipients (and the publisher's packet id at QoS 2), and
+// when that is committed the acknowledgement leaves. QoS 1 is delivered meanwhile, QoS 2 after the
+// commit.
 
 #include <algorithm>
 #include <utility>
@@ -107,9 +108,9 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
       case plugin::TapVerdict::rejected:
         counters().telemetry_rejected.add();
         outside.log(2, "message rejected", from.client_id(), result.what);
-        return {.reason = tells_reason ? mqtt::Reason::payload_format_invalid
-                                       : mqtt::Reason::success,
-                .what = result.what};
+        return {
+            .reason = tells_reason ? mqtt::Reason::payload_format_invalid : mqtt::Reason::success,
+            .what = result.what};
       case plugin::TapVerdict::busy:
         return {.reason = mqtt::Reason::quota_exceeded, .what = result.what};
     }
@@ -133,12 +134,10 @@ Interests Shard::Impl::interests_of(std::string_view topic) {
 }
 
 GateId Shard::Impl::gate_for(Session* from, GateId existing) {
-  return existing != GateId{} ? existing
-                              : open_gate({.session = from == nullptr ? 0 : from->id()});
+  return existing != GateId{} ? existing : open_gate({.session = from == nullptr ? 0 : from->id()});
 }
 
-GateId Shard::Impl::route(const mqtt::Publish& packet, Session* from, bool stored_by_tap,
-                          Now now) {
+GateId Shard::Impl::route(const mqtt::Publish& packet, Session* from, bool stored_by_tap, Now now) {
   InFlow flow{.publish = packet, .publisher = from == nullptr ? 0 : from->id()};
   const bool answered = packet.qos != mqtt::Qos::at_most_once;
   GateId gate;
@@ -247,7 +246,8 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
   return gate;
 }
 
-// All cores have said who matches: one record for all of them. It may turn out that there is nobody.
+// All cores have said who matches: one record for all of them. It may turn out that there is
+// nobody.
 void Shard::Impl::write_publication(Gate& gate, GateId id) {
   Publication& publication = *gate.publication;
   Stored& stored = *publication.stored;

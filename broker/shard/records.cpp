@@ -61,8 +61,7 @@ class Reader {
 
 void append_recipient(std::string& out, const Recipient& recipient) {
   append_big_endian(out, recipient.id.value);
-  out.push_back(
-      static_cast<char>(static_cast<int>(recipient.qos) | (recipient.retain ? 0x80 : 0)));
+  out.push_back(static_cast<char>(static_cast<int>(recipient.qos) | (recipient.retain ? 0x80 : 0)));
   append_big_endian(out, static_cast<std::uint16_t>(recipient.subscription_identifiers.size()));
   for (const std::uint32_t identifier : recipient.subscription_identifiers) {
     append_big_endian(out, identifier);

@@ -1,6 +1,6 @@
 // Records: how sessions, subscriptions, messages and QoS 2 state look on disk. Every value begins
-// with a version byte; numbers are big-endian so that keys sort as they count. No core number occurs
-// anywhere: the number of cores may change between two starts.
+// with a version byte; numbers are big-endian so that keys sort as they count. No core number
+// occurs anywhere: the number of cores may change between two starts.
 //
 //   sessions       durable id (8)                        → SessionRecord or GroupRecord
 //   subscriptions  durable id (8), filter                → options (1), identifier (4)
@@ -30,9 +30,9 @@ struct SessionRecord {
   plugin::Identity identity;  ///< kind, policy and name only
   std::string client_id;
   std::uint32_t expiry_seconds = 0;
-  bool connected = false;      ///< at the time of writing: after a crash it is cut off "now"
+  bool connected = false;  ///< at the time of writing: after a crash it is cut off "now"
   WallTime disconnected_at{};
-  mqtt::BlockPtr will;         ///< may be null
+  mqtt::BlockPtr will;  ///< may be null
   std::uint32_t will_delay_seconds = 0;
   std::uint32_t will_expiry_seconds = 0;
 };

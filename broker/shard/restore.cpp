@@ -1,5 +1,5 @@
-// Restoring a shard at start. Every shard is shown every record and keeps what lives on its core; the
-// RestoreTable holds what they must agree on. See records.hpp for the layout.
+// Restoring a shard at start. Every shard is shown every record and keeps what lives on its core;
+// the RestoreTable holds what they must agree on. See records.hpp for the layout.
 
 #include <algorithm>
 #include <utility>
@@ -29,7 +29,9 @@ Delivery delivery_of(const RestoreTable::Entry& entry, const Recipient& recipien
 
 }  // namespace
 
-std::shared_ptr<RestoreTable> make_restore_table() { return std::make_shared<RestoreTable>(); }
+std::shared_ptr<RestoreTable> make_restore_table() {
+  return std::make_shared<RestoreTable>();
+}
 
 void Shard::Impl::note_id(std::uint64_t id) noexcept {
   std::uint64_t next = options.next_id->load(std::memory_order_relaxed);
@@ -209,9 +211,9 @@ bool Shard::Impl::load_outbound(Session& session, mqtt::PacketId packet_id,
   const RestoreTable::Entry& entry = found->second;
   // The message waits in this session's queue, or in that of a shared group on whatever core.
   const DurableId own = session.durable_id();
-  const auto recipient = std::find_if(
-      entry.recipients.begin(), entry.recipients.end(),
-      [&](const Recipient& candidate) { return candidate.id == own; });
+  const auto recipient =
+      std::find_if(entry.recipients.begin(), entry.recipients.end(),
+                   [&](const Recipient& candidate) { return candidate.id == own; });
   Delivery delivery;
   if (recipient != entry.recipients.end()) {
     delivery = delivery_of(entry, *recipient);

@@ -111,9 +111,8 @@ void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
                                                    slice.subscription_identifier != 0 ? 1u : 0u);
   for (const mqtt::BlockPtr& block : slice.blocks) {
     // A right that was lost since it was retained counts, too.
-    if (block->expired(now.wall) ||
-        !authorized(session->identity(), plugin::Action::receive, block->topic(),
-                    session->client_id())) {
+    if (block->expired(now.wall) || !authorized(session->identity(), plugin::Action::receive,
+                                                block->topic(), session->client_id())) {
       continue;
     }
     const mqtt::Publish view = view_now(*block, now);

@@ -40,7 +40,9 @@ bool Shard::load(storage::Family family, std::string_view key, std::string_view 
   return impl_->load(family, key, value, now);
 }
 
-void Shard::start(Now now) { impl_->start(now); }
+void Shard::start(Now now) {
+  impl_->start(now);
+}
 
 Shard::SessionId Shard::open(ConnectRequest request, session::Link& link, Now now) {
   return impl_->open(std::move(request), link, now);
@@ -85,11 +87,17 @@ void Shard::on_committed(std::uint64_t ticket, const storage::Status& status, No
   impl_->on_committed(ticket, status, now);
 }
 
-SteadyTime Shard::next_deadline() const noexcept { return impl_->next_deadline(); }
+SteadyTime Shard::next_deadline() const noexcept {
+  return impl_->next_deadline();
+}
 
-void Shard::on_timer(Now now) { impl_->on_timer(now); }
+void Shard::on_timer(Now now) {
+  impl_->on_timer(now);
+}
 
-void Shard::end_of_turn(Now now) { impl_->end_of_turn(now); }
+void Shard::end_of_turn(Now now) {
+  impl_->end_of_turn(now);
+}
 
 bool Shard::turn_is_empty() const noexcept {
   const Impl& shard = *impl_;
@@ -100,8 +108,8 @@ bool Shard::turn_is_empty() const noexcept {
   }
   const bool waited_for = !shard.waiting_for_commit.empty() &&
                           shard.waiting_for_commit.back().ticket == shard.next_ticket;
-  return !waited_for && shard.batch.empty() && shard.own_mail.empty() && shard.retained_scans.empty() &&
-         shard.graveyard.empty();
+  return !waited_for && shard.batch.empty() && shard.own_mail.empty() &&
+         shard.retained_scans.empty() && shard.graveyard.empty();
 }
 
 }  // namespace skerry::shard

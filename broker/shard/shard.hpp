@@ -1,5 +1,6 @@
-// Shard: every session and every route of one core. It joins sessions, routing, plugins and storage,
-// does no I/O and looks at no clock; net::Core drives it and the simulator can do so as well.
+// Shard: every session and every route of one core. It joins sessions, routing, plugins and
+// storage, does no I/O and looks at no clock; net::Core drives it and the simulator can do so as
+// well.
 //
 // One turn: any number of open(), on_frame(), on_closed(), receive(), on_committed(), on_timer(),
 // then one end_of_turn(), in which the turn's batch goes to the committer and mail to other cores.
@@ -47,7 +48,8 @@ struct ShardOptions {
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;  ///< may be null
   Counters* counters = nullptr;
-  /// Gives numbers for messages, sessions and groups that are never used again; shared by all cores.
+  /// Gives numbers for messages, sessions and groups that are never used again; shared by all
+  /// cores.
   std::atomic<std::uint64_t>* next_id = nullptr;
   /// From make_restore_table(), the same for all shards; null when nothing is restored.
   std::shared_ptr<RestoreTable> restore;
@@ -80,9 +82,9 @@ class Shard {
 
   /// Takes part of the stored state at start, before the first turn: sessions, queues and retained
   /// messages that live on this core. Called once per record in any order within a family; families
-  /// in the order sessions, subscriptions, messages, acks, inflight, retained. Records of other cores
-  /// are ignored, so every shard may be shown everything. False: the record is damaged; it was
-  /// skipped and the caller reports it.
+  /// in the order sessions, subscriptions, messages, acks, inflight, retained. Records of other
+  /// cores are ignored, so every shard may be shown everything. False: the record is damaged; it
+  /// was skipped and the caller reports it.
   bool load(storage::Family family, std::string_view key, std::string_view value, Now now);
 
   /// After the last load(): arms timers, publishes wills that were waiting, tells other cores what
@@ -98,7 +100,8 @@ class Shard {
   /// was called on the link): whatever else was read is to be thrown away.
   bool on_frame(SessionId id, const mqtt::Frame& frame, Now now);
 
-  /// The byte stream was not MQTT (from the FrameDecoder): DISCONNECT with the reason, then close().
+  /// The byte stream was not MQTT (from the FrameDecoder): DISCONNECT with the reason, then
+  /// close().
   void on_violation(SessionId id, mqtt::Violation violation, Now now);
 
   /// The connection has ended by itself. The link is not touched any more.
@@ -124,7 +127,8 @@ class Shard {
 
   // What the admin side asks; see plugin/admin_view.hpp.
 
-  /// Ends sessions of `owner`, at most `limit` in this call; returns how many and whether it is done.
+  /// Ends sessions of `owner`, at most `limit` in this call; returns how many and whether it is
+  /// done.
   struct DisconnectProgress {
     std::uint64_t closed = 0;
     bool done = true;

@@ -1,7 +1,7 @@
 // Shard::Impl: the state of one core and the operations on it, by theme: connections.cpp (open,
 // take-over, end), publish.cpp (routing and storing a message), deliver.cpp (fan-out on this core),
-// subscribe.cpp, retained.cpp, groups.cpp, gating.cpp (gates, commits, ticking off), post.cpp (mail),
-// restore.cpp (start), admin.cpp, timers.cpp.
+// subscribe.cpp, retained.cpp, groups.cpp, gating.cpp (gates, commits, ticking off), post.cpp
+// (mail), restore.cpp (start), admin.cpp, timers.cpp.
 #pragma once
 
 #include <map>
@@ -68,7 +68,8 @@ struct Interests {
   std::uint64_t durable = 0;
 };
 
-/// A message as it goes through this core: shown by views, made into a block when somebody keeps it.
+/// A message as it goes through this core: shown by views, made into a block when somebody keeps
+/// it.
 struct InFlow {
   const mqtt::Publish& publish;
   std::uint64_t publisher = 0;  ///< session id for No Local, 0 for the server
@@ -241,8 +242,8 @@ struct Shard::Impl final : session::Host {
 
   ShardOptions options;
   Outside& outside;
-  storage::Batch batch;            ///< of this turn
-  std::uint64_t next_ticket = 1;   ///< that `batch` will get
+  storage::Batch batch;           ///< of this turn
+  std::uint64_t next_ticket = 1;  ///< that `batch` will get
 
   // Sessions, sorted by key so that those of one owner stand together.
   std::map<std::string_view, std::unique_ptr<Session>> sessions;
@@ -294,7 +295,7 @@ struct Shard::Impl final : session::Host {
   std::vector<MailBatch> outbox;
   std::vector<Mail> own_mail;  ///< to this core itself: handled before the turn ends
   std::vector<DurableId> groups_to_drain;
-  std::vector<SessionId> paused;  ///< not read while storage or mailboxes are behind
+  std::vector<SessionId> paused;            ///< not read while storage or mailboxes are behind
   SteadyTime retry_at = SteadyTime::max();  ///< for early_tick_offs and paused sessions
   std::uint64_t denials_in_second = 0;
   WallTime denial_second{};

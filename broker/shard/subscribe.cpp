@@ -1,5 +1,6 @@
-// SUBSCRIBE and UNSUBSCRIBE on a shard: the trie of this core, what the other cores are told, and the
-// answer, which waits until every core knows and a persistent session's subscription is on disk.
+// SUBSCRIBE and UNSUBSCRIBE on a shard: the trie of this core, what the other cores are told, and
+// the answer, which waits until every core knows and a persistent session's subscription is on
+// disk.
 
 #include <algorithm>
 #include <utility>
@@ -172,9 +173,7 @@ void Shard::Impl::tell_interest(std::string_view filter, FilterEntry& entry, Gat
   }
   // Without a change the question still goes out when somebody waits: an earlier subscriber's news
   // may not have arrived yet, and mail keeps its order.
-  post_to_others([&] {
-    return mail::Interest{std::string(filter), present, durable, gate};
-  });
+  post_to_others([&] { return mail::Interest{std::string(filter), present, durable, gate}; });
   if (gate != GateId{}) {
     gates.find(gate)->waiting += options.core_count - 1u;
   }

@@ -17,9 +17,7 @@ class TimerQueue {
     std::push_heap(heap_.begin(), heap_.end());
   }
 
-  SteadyTime next() const noexcept {
-    return heap_.empty() ? SteadyTime::max() : heap_.front().at;
-  }
+  SteadyTime next() const noexcept { return heap_.empty() ? SteadyTime::max() : heap_.front().at; }
 
   /// Takes a reminder that is due at `now`; 0 when there is none.
   std::uint64_t take(SteadyTime now) noexcept {

@@ -1,4 +1,5 @@
-// What becomes due on a shard: keep-alive, session expiry, will delay, and retries of what was held up.
+// What becomes due on a shard: keep-alive, session expiry, will delay, and retries of what was held
+// up.
 
 #include <algorithm>
 
