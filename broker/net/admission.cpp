@@ -183,6 +183,11 @@ void Admission::arrive(Arrival arrival, Now now) {
 void Admission::open(Connection& connection, Now now) {
   const std::shared_ptr<Attempt> attempt = std::move(connection.attempt_);
   connection.attempt_.reset();
+  const auto& still_valid = options_.server->still_valid;
+  if (still_valid && !still_valid(attempt->identity, now.wall)) {
+    deny(connection, *attempt, {mqtt::Reason::not_authorized, "the registration has ended"});
+    return;
+  }
   connection.phase_ = Phase::attached;
   const WallTime not_after = attempt->identity.not_after;
   shard::ConnectRequest request;

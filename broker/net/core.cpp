@@ -34,7 +34,7 @@ shard::ShardOptions shard_options(Common& common, CoreIndex index, Counters& cou
   options.tap = common.options.tap;
   options.counters = &counters;
   options.next_id = &common.next_id;
-  options.random = common.options.random;
+  options.restore = common.restore;
   return options;
 }
 

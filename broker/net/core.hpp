@@ -32,6 +32,7 @@ struct Common {
   std::atomic<std::uint64_t> next_id{1};
   std::atomic<std::uint32_t> connections_open{0};
   std::uint32_t connections_max = 0;
+  std::shared_ptr<shard::RestoreTable> restore = shard::make_restore_table();
   std::vector<std::unique_ptr<Core>> cores;
 };
 

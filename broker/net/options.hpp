@@ -42,6 +42,10 @@ struct ServerOptions {
   plugin::MessageTap* tap = nullptr;  ///< may be null
   storage::Committer* committer = nullptr;
   std::function<std::string(std::size_t bytes)> random;  ///< any thread
+  /// Asked on the core just before a session opens, since rights may have ended while the
+  /// connection was carried from core to core; null: everything found earlier holds. Any core,
+  /// never blocks.
+  std::function<bool(const plugin::Identity& identity, WallTime now)> still_valid;
   LogFunction log = [](int, std::string_view, std::string_view, std::string_view) {};
   std::vector<Listener> listeners;
 };

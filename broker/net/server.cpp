@@ -124,6 +124,7 @@ void Server::start() {
     core->start([&ready] { ready.count_down(); });
   }
   ready.wait();
+  common_->restore.reset();
   for (const auto& core : common_->cores) {
     core->listen();
   }

@@ -1,0 +1,161 @@
+// Starting, running and stopping; the parts themselves are made in application_parts.cpp.
+#include "app/application.hpp"
+
+#include <algorithm>
+
+#include "app/application_impl.hpp"
+
+namespace skerry::app {
+
+namespace {
+
+constexpr std::chrono::seconds reissue_check_max = std::chrono::hours{1};
+
+/// The address with a name in place of "all interfaces", so that it can be clicked and typed.
+std::string shown_address(const std::string& bind, std::uint16_t port) {
+  std::string host = bind.substr(0, bind.rfind(':'));
+  if (host == "0.0.0.0" || host == "[::]") {
+    host = "localhost";
+  }
+  return host + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+std::string version() {
+  return SKERRY_VERSION;
+}
+
+Application::Application(ApplicationOptions options, Log& log)
+    : impl_(std::make_unique<Impl>(std::move(options), log)) {}
+
+Application::~Application() {
+  impl_->stop();
+}
+
+void Application::start() {
+  impl_->open_store();
+  impl_->open_identity();
+  impl_->make_server();
+  impl_->make_admin_port();
+  impl_->make_enrolment_port();
+  impl_->make_metrics_port();
+  impl_->restore();
+  // From here on nothing that could be the operator's mistake goes wrong, so that a password is not
+  // made and then never shown.
+  impl_->open_accounts();
+  impl_->await_signal();
+  impl_->server->start();
+  impl_->log.information("started",
+                         "version " + version() + ", data in " + impl_->configuration.data_dir);
+}
+
+std::string Application::welcome() const {
+  const Configuration& configuration = impl_->configuration;
+  std::string text =
+      "Skerry " + version() + " is running; its data is in " + configuration.data_dir + "\n\n";
+  for (std::size_t index = 0; index < configuration.listeners.size(); ++index) {
+    const ListenerConfiguration& listener = configuration.listeners[index];
+    text += "  MQTT       " + std::string(listener.tls ? "mqtts://" : "mqtt://") +
+            shown_address(listener.bind, impl_->server->port(index)) + "  (" + listener.name +
+            ")\n";
+  }
+  text += "  REST       https://" +
+          shown_address(configuration.admin_bind, impl_->admin_port->port()) + "/api/v1\n" +
+          "  Enrolment  https://" +
+          shown_address(configuration.identity.enrolment_bind, impl_->enrolment_port->port()) +
+          "/.well-known/est\n" + "  Metrics    http://" +
+          shown_address(configuration.metrics_bind, impl_->metrics_port->port()) + "/metrics\n" +
+          "  Root CA    " + configuration.data_dir + "/ca/root.crt\n";
+  if (impl_->new_password) {
+    text += "\n  The password of the user \"admin\", shown this once:\n\n      " +
+            *impl_->new_password + "\n";
+  }
+  return text;
+}
+
+void Application::run() {
+  impl_->await_reissue();
+  impl_->io.run();
+  impl_->stop();
+}
+
+void Application::Impl::await_signal() {
+  signals.async_wait([this](const boost::system::error_code& error, int number) {
+    if (!error) {
+      on_signal(number);
+    }
+  });
+}
+
+void Application::Impl::on_signal(int number) {
+  if (number == SIGHUP) {
+    reload();
+    await_signal();
+    return;
+  }
+  log.information("stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
+  io.stop();
+}
+
+void Application::Impl::reload() {
+  try {
+    if (!options.configuration_path.empty()) {
+      const Configuration fresh = load_configuration(options.configuration_path);
+      log.set_level(fresh.log.level);
+    }
+    reload_certificates();
+    log.information("reloaded", "log level and certificates; other changes need a restart");
+  } catch (const std::exception& error) {
+    log.error("reload_failed", error.what());
+  }
+}
+
+void Application::Impl::reload_certificates() {
+  for (const auto& holder : tls) {
+    holder->reload();
+  }
+}
+
+void Application::Impl::await_reissue() {
+  reissue_timer.expires_after(
+      std::clamp<std::chrono::seconds>(configuration.identity.server_certificate_life / 20,
+                                       std::chrono::seconds{1}, reissue_check_max));
+  reissue_timer.async_wait([this](const boost::system::error_code& error) {
+    if (!error) {
+      reissue_if_due();
+      await_reissue();
+    }
+  });
+}
+
+void Application::Impl::reissue_if_due() {
+  const WallTime now = read_clocks().wall;
+  if (!authority->reissue_due(now)) {
+    return;
+  }
+  try {
+    authority->issue_server_certificate({}, now);
+    reload_certificates();
+    log.information("server_certificate_reissued", "the listeners show it from now on");
+  } catch (const std::exception& error) {
+    log.error("server_certificate_not_reissued", error.what());
+  }
+}
+
+// Ports first, so that nothing new comes in; then sessions; then those that write; then the store.
+void Application::Impl::stop() {
+  stopping = true;
+  admin_port.reset();
+  enrolment_port.reset();
+  metrics_port.reset();
+  if (server) {
+    server->stop();
+  }
+  readers.reset();
+  signer.reset();
+  committer.reset();
+  server.reset();
+}
+
+}  // namespace skerry::app

@@ -1,0 +1,90 @@
+// The parts of an Application in the order of their lives. Private to application*.cpp.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "admin-api/accounts.hpp"
+#include "admin-api/tokens.hpp"
+#include "app/application.hpp"
+#include "app/tls_holder.hpp"
+#include "auth/authenticator_chain.hpp"
+#include "auth/authority.hpp"
+#include "auth/certificate_authenticator.hpp"
+#include "auth/device_policy.hpp"
+#include "auth/registry.hpp"
+#include "http/server.hpp"
+#include "net/server.hpp"
+#include "storage/committer.hpp"
+#include "storage/kv_store.hpp"
+#include "storage/reader_pool.hpp"
+#include "twin/plain_series_store.hpp"
+#include "twin/telemetry_tap.hpp"
+
+namespace skerry::app {
+
+struct Application::Impl {
+  Impl(ApplicationOptions options_in, Log& log_in);
+
+  // application_parts.cpp: start, part by part.
+  void open_store();
+  void open_identity();
+  void make_server();
+  void make_admin_port();
+  void make_enrolment_port();
+  void make_metrics_port();
+  void restore();
+  void open_accounts();
+
+  net::Listener make_listener(const ListenerConfiguration& listener);
+  TlsHolder& hold_tls(std::function<transport::TlsOptions()> make);
+  std::vector<std::string> not_ready_reasons() const;
+  std::string metrics() const;
+
+  // application.cpp: running.
+  void await_signal();
+  void on_signal(int number);
+  void reload();
+  void await_reissue();
+  void reissue_if_due();
+  void reload_certificates();
+  void stop();
+
+  ApplicationOptions options;
+  const Configuration& configuration;
+  Log& log;
+
+  // Others post to the loop until they have ended, so it goes last.
+  boost::asio::io_context io{1};
+  boost::asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
+  boost::asio::steady_timer reissue_timer{io};
+
+  std::unique_ptr<storage::KvStore> store;
+  std::unique_ptr<storage::Committer> committer;
+  std::unique_ptr<auth::CertificateAuthority> authority;
+  std::unique_ptr<auth::DeviceRegistry> registry;
+  std::unique_ptr<auth::CertificateAuthenticator> certificates;
+  auth::DevicePolicy policy;
+  std::unique_ptr<twin::PlainSeriesStore> series;
+  std::unique_ptr<twin::TelemetryTap> tap;
+  std::unique_ptr<admin_api::AdminAccounts> accounts;
+  std::unique_ptr<admin_api::TokenStore> tokens;
+  std::vector<std::unique_ptr<TlsHolder>> tls;
+  std::vector<std::unique_ptr<auth::AuthenticatorChain>> authenticators;
+  std::unique_ptr<net::Server> server;
+  std::unique_ptr<storage::ReaderPool> readers;
+  std::unique_ptr<storage::ReaderPool> signer;
+  std::unique_ptr<http::Server> admin_port;
+  std::unique_ptr<http::Server> enrolment_port;
+  std::unique_ptr<http::Server> metrics_port;
+  std::optional<std::string> new_password;
+  bool stopping = false;
+};
+
+}  // namespace skerry::app

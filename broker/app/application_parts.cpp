@@ -1,0 +1,280 @@
+// Making the parts and joining them: who gets a reference to whom is decided here and nowhere else.
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "admin-api/endpoints.hpp"
+#include "admin-api/health.hpp"
+#include "app/application_impl.hpp"
+#include "app/core_count.hpp"
+#include "app/metrics.hpp"
+#include "app/restore.hpp"
+#include "auth/est.hpp"
+#include "auth/secret_file.hpp"
+#include "crypto/random.hpp"
+#include "twin/endpoints.hpp"
+
+namespace skerry::app {
+
+namespace {
+
+constexpr std::size_t reader_threads = 4;
+
+std::string read_pem(const std::string& path) {
+  auto text = auth::read_file(path);
+  if (!text) {
+    throw std::runtime_error("cannot read " + path + ": there is no such file");
+  }
+  return *std::move(text);
+}
+
+HashKey random_hash_key() {
+  const std::string bytes = crypto::random_bytes(sizeof(HashKey));
+  HashKey key;
+  std::memcpy(key.words.data(), bytes.data(), sizeof key.words);
+  return key;
+}
+
+LogLevel level_of(int level) noexcept {
+  return static_cast<LogLevel>(std::clamp(level, 0, static_cast<int>(LogLevel::error)));
+}
+
+http::EndpointTable joined(http::EndpointTable left, http::EndpointTable right) {
+  left.insert(left.end(), std::make_move_iterator(right.begin()),
+              std::make_move_iterator(right.end()));
+  return left;
+}
+
+}  // namespace
+
+Application::Impl::Impl(ApplicationOptions options_in, Log& log_in)
+    : options(std::move(options_in)), configuration(options.configuration), log(log_in) {}
+
+void Application::Impl::open_store() {
+  auth::make_private_directory(configuration.data_dir);
+  storage::RocksOptions rocks;
+  rocks.directory = configuration.data_dir + "/store";
+  rocks.log = [this](std::string_view line) { log.warning("storage_engine", line); };
+  storage::OpenedStore opened = storage::open_rocks_store(rocks);
+  if (!opened.status.ok()) {
+    throw std::runtime_error(opened.status.detail);
+  }
+  store = std::move(opened.store);
+  storage::CommitterOptions commits;
+  commits.sync = configuration.persistence.sync;
+  commits.interval = configuration.persistence.interval;
+  commits.queue_bytes_max = configuration.limits.commit_queue_bytes_max;
+  committer = std::make_unique<storage::Committer>(*store, commits);
+  series = std::make_unique<twin::PlainSeriesStore>(*store);
+}
+
+void Application::Impl::open_identity() {
+  auth::AuthorityOptions certificate_options;
+  certificate_options.data_dir = configuration.data_dir;
+  certificate_options.server_names = configuration.identity.server_names;
+  certificate_options.device_certificate_life = configuration.identity.device_certificate_life;
+  certificate_options.server_certificate_life = configuration.identity.server_certificate_life;
+  authority = auth::CertificateAuthority::open(certificate_options, read_clocks().wall);
+  registry = std::make_unique<auth::DeviceRegistry>(*committer);
+  const auto loaded = registry->load(*store);
+  if (!loaded.status.ok()) {
+    throw std::runtime_error("the device registry cannot be read: " + loaded.status.detail);
+  }
+  if (loaded.damaged > 0) {
+    log.error("registry_damaged", std::to_string(loaded.damaged) +
+                                      " records were skipped; their devices are locked out");
+  }
+  certificates = std::make_unique<auth::CertificateAuthenticator>(
+      *registry, authority->device_ca(), [] { return read_clocks().wall; });
+  registry->on_change([this](const auth::Device& device, auth::DeviceRegistry::Change change) {
+    if (change == auth::DeviceRegistry::Change::erased) {
+      policy.advance_epoch();
+      server->disconnect_owner("device:" + device.id, mqtt::Reason::not_authorized,
+                               [](std::uint64_t) {});
+    }
+  });
+}
+
+TlsHolder& Application::Impl::hold_tls(std::function<transport::TlsOptions()> make) {
+  tls.push_back(std::make_unique<TlsHolder>(std::move(make)));
+  return *tls.back();
+}
+
+net::Listener Application::Impl::make_listener(const ListenerConfiguration& listener) {
+  using Method = auth::AuthenticatorChain::Method;
+  std::shared_ptr<plugin::Authenticator> by_certificate;
+  if (listener.client_ca.empty()) {
+    // The chain shares what the application owns.
+    by_certificate = {std::shared_ptr<void>(), certificates.get()};
+  } else {
+    auto authority_certificate = crypto::Certificate::from_pem(read_pem(listener.client_ca));
+    if (authority_certificate.has_error()) {
+      throw std::runtime_error(listener.client_ca + " holds no certificate");
+    }
+    by_certificate = std::make_shared<auth::CertificateAuthenticator>(
+        *registry, *authority_certificate, [] { return read_clocks().wall; });
+  }
+  std::vector<auth::AuthenticatorChain::Step> steps;
+  for (const AuthenticationMethod method : listener.authentication) {
+    if (method == AuthenticationMethod::certificate) {
+      steps.push_back({Method::certificate, by_certificate});
+    } else {
+      steps.push_back({Method::anonymous, std::make_shared<auth::AnonymousAuthenticator>()});
+    }
+  }
+  authenticators.push_back(std::make_unique<auth::AuthenticatorChain>(std::move(steps)));
+
+  net::Listener made;
+  made.name = listener.name;
+  made.bind = listener.bind;
+  made.policy = listener.policy;
+  made.domain = listener.domain;
+  made.authenticator = authenticators.back().get();
+  if (listener.tls) {
+    made.tls = hold_tls([this, listener] {
+                 transport::TlsOptions options_of_tls;
+                 const bool own = listener.certificate.empty();
+                 const auth::ServerCertificate shown = authority->server_certificate();
+                 options_of_tls.certificate_chain_pem =
+                     own ? shown.chain_pem : read_pem(listener.certificate);
+                 options_of_tls.private_key_pem =
+                     own ? shown.private_key_pem : read_pem(listener.private_key);
+                 options_of_tls.client_certificate = listener.client_certificate;
+                 if (listener.client_certificate != transport::ClientCertificate::none) {
+                   options_of_tls.client_ca_pem = listener.client_ca.empty()
+                                                      ? authority->device_ca().pem()
+                                                      : read_pem(listener.client_ca);
+                 }
+                 options_of_tls.session_resumption = true;
+                 return options_of_tls;
+               }).source();
+  }
+  return made;
+}
+
+void Application::Impl::make_server() {
+  net::ServerOptions network;
+  network.core_count = configuration.cores.value_or(usable_cores());
+  network.pin_threads = configuration.pin_cores;
+  network.limits = configuration.limits;
+  network.hash_key = random_hash_key();
+  network.authorizer = &policy;
+  network.committer = committer.get();
+  network.random = crypto::random_bytes;
+  network.still_valid = [this](const plugin::Identity& identity, WallTime now) {
+    return certificates->is_still_valid(identity, now);
+  };
+  network.log = [this](int level, std::string_view event, std::string_view client,
+                       std::string_view detail) {
+    log.write(level_of(level), event, {{"client", client}, {"detail", detail}});
+  };
+  tap = std::make_unique<twin::TelemetryTap>(*series, network.core_count);
+  network.tap = tap.get();
+  for (const ListenerConfiguration& listener : configuration.listeners) {
+    network.listeners.push_back(make_listener(listener));
+  }
+  server = std::make_unique<net::Server>(std::move(network));
+}
+
+void Application::Impl::make_admin_port() {
+  readers = std::make_unique<storage::ReaderPool>(reader_threads);
+  accounts = std::make_unique<admin_api::AdminAccounts>(*committer);
+  tokens = std::make_unique<admin_api::TokenStore>(*committer, [] { return read_clocks().wall; });
+  if (const auto status = tokens->load(*store); !status.ok()) {
+    throw std::runtime_error("the tokens cannot be read: " + status.detail);
+  }
+  admin_api::AdminServices services{*registry, *server,     *accounts, *tokens,
+                                    *readers,  read_clocks, version()};
+  services.log = [this](std::string_view line) { log.information("admin", line); };
+  twin::TelemetryEndpointOptions telemetry;
+  telemetry.store = series.get();
+  telemetry.pool = readers.get();
+  telemetry.device_exists = [this](std::string_view device) {
+    return registry->find(device) != nullptr;
+  };
+  http::ServerOptions port;
+  port.name = "admin";
+  port.bind = configuration.admin_bind;
+  port.guard = tokens->guard();
+  port.log = [this](std::string_view line) { log.information("admin_http", line); };
+  port.tls = hold_tls([this] {
+               const auth::ServerCertificate shown = authority->server_certificate();
+               transport::TlsOptions options_of_tls;
+               options_of_tls.certificate_chain_pem = shown.chain_pem;
+               options_of_tls.private_key_pem = shown.private_key_pem;
+               options_of_tls.session_resumption = true;
+               return options_of_tls;
+             }).source();
+  admin_port =
+      std::make_unique<http::Server>(io, std::move(port),
+                                     joined(admin_api::admin_endpoints(std::move(services)),
+                                            twin::telemetry_endpoints(std::move(telemetry))));
+}
+
+void Application::Impl::make_enrolment_port() {
+  signer = std::make_unique<storage::ReaderPool>(1);
+  auth::EstOptions est{*authority, *registry, *signer};
+  est.log = [this](std::string_view line) { log.information("enrolment", line); };
+  http::ServerOptions port;
+  port.name = "enrolment";
+  port.bind = configuration.identity.enrolment_bind;
+  port.log = [this](std::string_view line) { log.information("enrolment_http", line); };
+  port.tls = hold_tls([this] {
+               const auth::ServerCertificate shown = authority->server_certificate();
+               transport::TlsOptions options_of_tls;
+               options_of_tls.certificate_chain_pem = shown.chain_pem;
+               options_of_tls.private_key_pem = shown.private_key_pem;
+               options_of_tls.client_certificate = transport::ClientCertificate::any_self_signed;
+               return options_of_tls;
+             }).source();
+  enrolment_port = std::make_unique<http::Server>(io, std::move(port), auth::est_endpoints(est));
+}
+
+void Application::Impl::make_metrics_port() {
+  admin_api::HealthSources health{*server, [this] { return metrics(); },
+                                  [this] { return not_ready_reasons(); }};
+  http::ServerOptions port;
+  port.name = "metrics";
+  port.bind = configuration.metrics_bind;
+  port.log = [this](std::string_view line) { log.information("metrics_http", line); };
+  metrics_port = std::make_unique<http::Server>(io, std::move(port),
+                                                admin_api::health_endpoints(std::move(health)));
+}
+
+std::string Application::Impl::metrics() const {
+  return metrics_text(
+      {*server, *committer, *store, *tap, [this] { return registry->size(); }, version()});
+}
+
+std::vector<std::string> Application::Impl::not_ready_reasons() const {
+  std::vector<std::string> reasons;
+  if (!committer->healthy()) {
+    reasons.emplace_back("the store cannot be written");
+  }
+  if (stopping) {
+    reasons.emplace_back("the server is stopping");
+  }
+  return reasons;
+}
+
+void Application::Impl::restore() {
+  const Now now = read_clocks();
+  const Restored restored = restore_sessions(*store, *server, log, now);
+  log.information("restored", std::to_string(restored.records) + " records of sessions, " +
+                                  std::to_string(registry->size()) + " devices");
+  if (restored.damaged > 0) {
+    log.error("restore_damaged",
+              std::to_string(restored.damaged) + " damaged records were skipped");
+  }
+}
+
+void Application::Impl::open_accounts() {
+  auto opened = accounts->open(*store, options.reset_admin_password);
+  if (!opened.status.ok()) {
+    throw std::runtime_error("the admin accounts cannot be read or stored: " +
+                             opened.status.detail);
+  }
+  new_password = std::move(opened.new_password);
+}
+
+}  // namespace skerry::app

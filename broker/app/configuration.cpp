@@ -1,0 +1,286 @@
+// Reading the YAML file, section by section.
+#include "app/configuration.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "app/configuration_limits.hpp"
+#include "app/configuration_section.hpp"
+#include "net/address.hpp"
+
+namespace skerry::app {
+
+namespace {
+
+constexpr std::uint64_t day_milliseconds = 86'400'000;
+
+void check_address(const Section& section, std::string_view key, const std::string& text) {
+  if (const auto address = net::parse_address(text); address.has_error()) {
+    section.fail(section.value(key), section.qualified(key) + ": " + address.error());
+  }
+}
+
+void read_bind(const Section& section, std::string& target) {
+  section.read("bind", target);
+  if (section.value("bind")) {
+    check_address(section, "bind", target);
+  }
+}
+
+void read_cores(const Section& top, Configuration& configuration) {
+  const YAML::Node node = top.value("cores");
+  if (!node) {
+    return;
+  }
+  const bool has_pin = node.IsMap();
+  const Section section = has_pin ? Section(top.file(), "cores", node, {"count", "pin"}) : top;
+  const std::string_view key = has_pin ? "count" : "cores";
+  if (has_pin) {
+    section.read("pin", configuration.pin_cores);
+  }
+  const YAML::Node count = section.value(key);
+  if (!count || (count.IsScalar() && count.Scalar() == "auto")) {
+    return;
+  }
+  if (count.IsScalar() && count.Scalar().find_first_not_of("0123456789") != std::string::npos) {
+    section.fail(count, section.qualified(key) + " must be auto or a whole number, not \"" +
+                            count.Scalar() + "\"");
+  }
+  configuration.cores = static_cast<std::uint16_t>(section.read_number(key, 1, {1, 256}));
+}
+
+void read_log(const Section& top, LogConfiguration& log) {
+  const YAML::Node node = top.value("log");
+  if (!node) {
+    return;
+  }
+  const Section section(top.file(), "log", node, {"level", "format"});
+  section.read_choice<LogLevel>("level", log.level,
+                                {{"debug", LogLevel::debug},
+                                 {"information", LogLevel::information},
+                                 {"warning", LogLevel::warning},
+                                 {"error", LogLevel::error}});
+  section.read_choice<LogFormat>(
+      "format", log.format,
+      {{"auto", LogFormat::automatic}, {"json", LogFormat::json}, {"text", LogFormat::text}});
+}
+
+void read_authentication(const Section& section, ListenerConfiguration& listener) {
+  const YAML::Node node = section.value("authentication");
+  if (!node) {
+    return;
+  }
+  if (!node.IsSequence() || node.size() == 0) {
+    section.fail(node, section.qualified("authentication") +
+                           " must be a list, such as [certificate] or [anonymous]");
+  }
+  listener.authentication.clear();
+  for (const auto& each : node) {
+    const auto method =
+        section.choose<AuthenticationMethod>(each, section.qualified("authentication"),
+                                             {{"certificate", AuthenticationMethod::certificate},
+                                              {"anonymous", AuthenticationMethod::anonymous}});
+    for (const AuthenticationMethod earlier : listener.authentication) {
+      if (earlier == method) {
+        section.fail(each, section.qualified("authentication") + " names a method twice");
+      }
+    }
+    listener.authentication.push_back(method);
+  }
+}
+
+bool has_method(const ListenerConfiguration& listener, AuthenticationMethod wanted) {
+  for (const AuthenticationMethod method : listener.authentication) {
+    if (method == wanted) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void read_tls(const Section& section, ListenerConfiguration& listener) {
+  const bool by_certificate = has_method(listener, AuthenticationMethod::certificate);
+  const bool anonymous = has_method(listener, AuthenticationMethod::anonymous);
+  listener.client_certificate = !by_certificate ? transport::ClientCertificate::none
+                                : anonymous     ? transport::ClientCertificate::optional
+                                                : transport::ClientCertificate::required;
+  const YAML::Node node = section.value("tls");
+  if (!node) {
+    return;
+  }
+  const Section tls(section.file(), section.qualified("tls"), node,
+                    {"certificate", "private_key", "client_ca", "client_certificate"});
+  tls.read("certificate", listener.certificate);
+  tls.read("private_key", listener.private_key);
+  tls.read("client_ca", listener.client_ca);
+  tls.read_choice<transport::ClientCertificate>(
+      "client_certificate", listener.client_certificate,
+      {{"required", transport::ClientCertificate::required},
+       {"optional", transport::ClientCertificate::optional},
+       {"none", transport::ClientCertificate::none}});
+  if (listener.certificate.empty() != listener.private_key.empty()) {
+    section.fail(node, section.qualified("tls") + " needs both certificate and private_key");
+  }
+}
+
+void check_listener(const Section& section, const YAML::Node& node,
+                    const ListenerConfiguration& listener) {
+  if (!listener.tls && section.value("tls")) {
+    section.fail(section.value("tls"), section.qualified("tls") + " needs \"transport: tls\"");
+  }
+  const bool asks =
+      listener.tls && listener.client_certificate != transport::ClientCertificate::none;
+  if (has_method(listener, AuthenticationMethod::certificate) && !asks) {
+    section.fail(node, section.qualified("authentication") +
+                           " by certificate needs \"transport: tls\" with client certificates; "
+                           "write authentication: [anonymous] to let everybody in");
+  }
+}
+
+ListenerConfiguration read_listener(const std::string& name, std::size_t index,
+                                    const YAML::Node& node) {
+  const Section section(name, "listeners[" + std::to_string(index) + "]", node,
+                        {"name", "bind", "transport", "tls", "authentication", "policy", "domain"});
+  ListenerConfiguration listener;
+  for (const std::string_view key : {"name", "bind"}) {
+    if (!section.value(key)) {
+      section.fail(node, section.qualified(key) + " is missing");
+    }
+  }
+  section.read("name", listener.name);
+  read_bind(section, listener.bind);
+  section.read_choice<bool>("transport", listener.tls, {{"tcp", false}, {"tls", true}});
+  read_authentication(section, listener);
+  if (listener.tls) {
+    read_tls(section, listener);
+  }
+  section.read_choice<plugin::PolicyKind>(
+      "policy", listener.policy,
+      {{"device", plugin::PolicyKind::device}, {"open", plugin::PolicyKind::open}});
+  listener.domain = listener.name;
+  section.read("domain", listener.domain);
+  check_listener(section, node, listener);
+  return listener;
+}
+
+void read_listeners(const Section& top, Configuration& configuration) {
+  const YAML::Node node = top.value("listeners");
+  if (!node) {
+    return;
+  }
+  if (!node.IsSequence() || node.size() == 0) {
+    top.fail(node, "listeners must be a list of at least one listener");
+  }
+  configuration.listeners.clear();
+  std::set<std::string> names;
+  std::size_t index = 0;
+  for (const auto& each : node) {
+    configuration.listeners.push_back(read_listener(top.file(), index++, each));
+    const std::string& name = configuration.listeners.back().name;
+    if (!names.insert(name).second) {
+      top.fail(each, "there are two listeners with the name \"" + name + "\"");
+    }
+  }
+}
+
+void read_persistence(const Section& top, PersistenceConfiguration& persistence) {
+  const YAML::Node node = top.value("persistence");
+  if (!node) {
+    return;
+  }
+  const Section section(top.file(), "persistence", node, {"sync", "interval"});
+  section.read_choice<storage::SyncMode>("sync", persistence.sync,
+                                         {{"commit", storage::SyncMode::commit},
+                                          {"interval", storage::SyncMode::interval},
+                                          {"none", storage::SyncMode::none}});
+  persistence.interval = section.read_duration("interval", persistence.interval, {1, 60'000});
+}
+
+void read_identity(const Section& top, IdentityConfiguration& identity) {
+  const YAML::Node node = top.value("identity");
+  if (!node) {
+    return;
+  }
+  const Section section(
+      top.file(), "identity", node,
+      {"enrolment", "server_names", "device_certificate_life", "server_certificate_life"});
+  if (const YAML::Node enrolment = section.value("enrolment")) {
+    read_bind(Section(top.file(), "identity.enrolment", enrolment, {"bind"}),
+              identity.enrolment_bind);
+  }
+  section.read("server_names", identity.server_names);
+  identity.device_certificate_life = std::chrono::duration_cast<std::chrono::seconds>(
+      section.read_duration("device_certificate_life", identity.device_certificate_life,
+                            {60'000, 3'650 * day_milliseconds}));
+  identity.server_certificate_life = std::chrono::duration_cast<std::chrono::seconds>(
+      section.read_duration("server_certificate_life", identity.server_certificate_life,
+                            {60'000, 3'650 * day_milliseconds}));
+}
+
+void read_port(const Section& top, std::string_view key, std::string& bind) {
+  if (const YAML::Node node = top.value(key)) {
+    read_bind(Section(top.file(), std::string(key), node, {"bind"}), bind);
+  }
+}
+
+Configuration read_file(const Section& top) {
+  Configuration configuration = default_configuration();
+  top.read("data_dir", configuration.data_dir);
+  read_cores(top, configuration);
+  read_log(top, configuration.log);
+  read_listeners(top, configuration);
+  if (const YAML::Node limits = top.value("limits")) {
+    read_limits(top.file(), limits, configuration.limits);
+  }
+  read_persistence(top, configuration.persistence);
+  read_identity(top, configuration.identity);
+  read_port(top, "admin", configuration.admin_bind);
+  read_port(top, "metrics", configuration.metrics_bind);
+  return configuration;
+}
+
+}  // namespace
+
+Configuration default_configuration() {
+  Configuration configuration;
+  ListenerConfiguration devices;
+  devices.name = "devices";
+  devices.bind = "0.0.0.0:8883";
+  devices.domain = devices.name;
+  configuration.listeners.push_back(devices);
+  return configuration;
+}
+
+Configuration parse_configuration(std::string_view text, const std::string& name) {
+  try {
+    const YAML::Node node = YAML::Load(std::string(text));
+    if (!node || node.IsNull()) {
+      return default_configuration();
+    }
+    return read_file(Section(name, "", node,
+                             {"data_dir", "cores", "log", "listeners", "limits", "persistence",
+                              "identity", "admin", "metrics"}));
+  } catch (const YAML::Exception& error) {
+    throw ConfigurationError(name + ":" + std::to_string(error.mark.line + 1) +
+                             ": this is not YAML: " + error.msg);
+  }
+}
+
+Configuration load_configuration(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw ConfigurationError(path + ": cannot be read: " + std::strerror(errno));
+  }
+  std::string text(configuration_bytes_max + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (file.bad() || text.size() > configuration_bytes_max) {
+    throw ConfigurationError(path + ": cannot be read, or is larger than 1MiB");
+  }
+  return parse_configuration(text, path);
+}
+
+}  // namespace skerry::app

@@ -1,0 +1,92 @@
+// Configuration: what skerryd is told by its one YAML file, with every default in one place. An
+// option that does nothing does not exist: what is not listed here is refused by name.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "plugin/identity.hpp"
+#include "storage/committer.hpp"
+#include "transport/tls_context.hpp"
+
+namespace skerry::app {
+
+/// A mistake in the configuration; what() is "file:line: sentence".
+class ConfigurationError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+enum class LogLevel : std::uint8_t { debug, information, warning, error };
+enum class LogFormat : std::uint8_t {
+  automatic,  ///< text on a terminal, JSON elsewhere
+  json,
+  text,
+};
+
+struct LogConfiguration {
+  LogLevel level = LogLevel::information;
+  LogFormat format = LogFormat::automatic;
+};
+
+enum class AuthenticationMethod : std::uint8_t { certificate, anonymous };
+
+struct ListenerConfiguration {
+  std::string name;
+  std::string bind;
+  bool tls = true;
+  std::string certificate;  ///< PEM file; empty: the server certificate of our own CA
+  std::string private_key;
+  std::string client_ca;  ///< PEM file; empty: our own device CA
+  transport::ClientCertificate client_certificate = transport::ClientCertificate::required;
+  std::vector<AuthenticationMethod> authentication{AuthenticationMethod::certificate};
+  plugin::PolicyKind policy = plugin::PolicyKind::device;
+  std::string domain;  ///< empty in the file: the listener's name
+};
+
+struct IdentityConfiguration {
+  std::string enrolment_bind = "0.0.0.0:8444";
+  std::vector<std::string> server_names;  ///< empty: this host's
+  std::chrono::seconds device_certificate_life = std::chrono::days{30};
+  std::chrono::seconds server_certificate_life = std::chrono::days{90};
+};
+
+struct PersistenceConfiguration {
+  storage::SyncMode sync = storage::SyncMode::commit;
+  std::chrono::milliseconds interval{100};
+};
+
+struct Configuration {
+  std::string data_dir = "./skerry-data";
+  std::optional<std::uint16_t> cores;  ///< nullopt: auto
+  bool pin_cores = false;
+  LogConfiguration log;
+  std::vector<ListenerConfiguration> listeners;
+  Limits limits;
+  PersistenceConfiguration persistence;
+  IdentityConfiguration identity;
+  std::string admin_bind = "0.0.0.0:8443";
+  std::string metrics_bind = "127.0.0.1:9464";
+};
+
+/// What skerryd does without a file: one mutual TLS listener for devices.
+Configuration default_configuration();
+
+/// Reads a configuration. `name` stands for the file in errors. Throws ConfigurationError.
+Configuration parse_configuration(std::string_view text, const std::string& name);
+
+/// Reads the file at `path`, at most configuration_bytes_max. Throws ConfigurationError.
+Configuration load_configuration(const std::string& path);
+
+inline constexpr std::size_t configuration_bytes_max = 1024 * 1024;
+
+/// The configuration as a commented YAML file that parse_configuration() reads back to the same.
+std::string configuration_text(const Configuration& configuration);
+
+}  // namespace skerry::app

@@ -1,0 +1,165 @@
+// One row per limit: key, what it is, where it is kept, what it may be.
+#include "app/configuration_limits.hpp"
+
+#include <array>
+#include <functional>
+
+#include "app/configuration_value.hpp"
+
+namespace skerry::app {
+
+namespace {
+
+enum class Kind : std::uint8_t { number, size, duration };
+
+struct Row {
+  std::string_view key;
+  std::string_view comment;
+  Kind kind;
+  Section::Range range;
+  std::uint64_t (*get)(const Limits&);
+  void (*set)(Limits&, std::uint64_t);
+};
+
+template <auto member>
+std::uint64_t get(const Limits& limits) {
+  return static_cast<std::uint64_t>(limits.*member);
+}
+
+template <auto member>
+void set(Limits& limits, std::uint64_t value) {
+  limits.*member = static_cast<std::remove_reference_t<decltype(limits.*member)>>(value);
+}
+
+// MQTT counts seconds, the file says durations: rows of kind `duration` are in milliseconds.
+template <auto member>
+std::uint64_t get_seconds(const Limits& limits) {
+  return get<member>(limits) * 1'000;
+}
+
+template <auto member>
+void set_seconds(Limits& limits, std::uint64_t value) {
+  set<member>(limits, value / 1'000);
+}
+
+std::uint64_t get_connect_timeout(const Limits& limits) {
+  return static_cast<std::uint64_t>(limits.connect_timeout.count());
+}
+
+void set_connect_timeout(Limits& limits, std::uint64_t value) {
+  limits.connect_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(value));
+}
+
+template <auto member>
+constexpr Row row(std::string_view key, Kind kind, Section::Range range, std::string_view comment) {
+  return {key, comment, kind, range, &get<member>, &set<member>};
+}
+
+constexpr std::uint64_t kibi = 1024;
+constexpr std::uint64_t mebi = 1024 * kibi;
+constexpr std::uint64_t gibi = 1024 * mebi;
+
+constexpr std::array rows{
+    row<&Limits::packet_size_max>("packet_size_max", Kind::size, {kibi, remaining_length_max},
+                                  "largest MQTT packet, both directions"),
+    row<&Limits::receive_maximum>("receive_maximum", Kind::number, {1, 65'535},
+                                  "QoS 1 and 2 messages a client may have open"),
+    row<&Limits::inflight_max>("inflight_max", Kind::number, {1, 65'535},
+                               "the same towards a client"),
+    row<&Limits::topic_alias_max>("topic_alias_max", Kind::number, {0, 65'535},
+                                  "topic aliases a client may set"),
+    Row{"session_expiry_max",
+        "longer wishes are cut to this",
+        Kind::duration,
+        {0, 3'650ull * 86'400'000},
+        &get_seconds<&Limits::session_expiry_max_seconds>,
+        &set_seconds<&Limits::session_expiry_max_seconds>},
+    Row{"keep_alive_max",
+        "longest keep alive, 0s: what the client asks for",
+        Kind::duration,
+        {0, 65'535'000},
+        &get_seconds<&Limits::keep_alive_max_seconds>,
+        &set_seconds<&Limits::keep_alive_max_seconds>},
+    row<&Limits::session_queue_messages_max>("session_queue_messages_max", Kind::number,
+                                             {1, 100'000'000}, "messages waiting for one client"),
+    row<&Limits::session_queue_bytes_max>("session_queue_bytes_max", Kind::size,
+                                          {kibi, 1'024 * gibi}, "and their bytes"),
+    row<&Limits::output_bytes_max>("output_bytes_max", Kind::size, {16 * kibi, gibi},
+                                   "unsent bytes of one connection"),
+    row<&Limits::subscriptions_per_session_max>("subscriptions_per_session_max", Kind::number,
+                                                {1, 1'000'000}, "filters of one client"),
+    row<&Limits::sessions_max>("sessions_max", Kind::number, {1, 100'000'000},
+                               "sessions, connected or not"),
+    row<&Limits::connections_max>("connections_max", Kind::number, {0, 10'000'000},
+                                  "connections, 0: what file descriptors allow"),
+    row<&Limits::retained_messages_max>("retained_messages_max", Kind::number, {0, 1'000'000'000},
+                                        "retained messages"),
+    row<&Limits::retained_bytes_max>("retained_bytes_max", Kind::size, {0, 1'024 * gibi},
+                                     "and their bytes"),
+    row<&Limits::group_queue_messages_max>("group_queue_messages_max", Kind::number,
+                                           {1, 100'000'000},
+                                           "messages waiting for an offline shared group"),
+    row<&Limits::mailbox_bytes_max>("mailbox_bytes_max", Kind::size, {mebi, 64 * gibi},
+                                    "messages on their way from core to core"),
+    row<&Limits::commit_queue_bytes_max>("commit_queue_bytes_max", Kind::size, {mebi, 64 * gibi},
+                                         "writes handed over and not yet stored"),
+    Row{"connect_timeout",
+        "from accept to CONNECT, TLS included",
+        Kind::duration,
+        {100, 600'000},
+        &get_connect_timeout,
+        &set_connect_timeout},
+    row<&Limits::accepts_per_turn>("accepts_per_turn", Kind::number, {1, 4'096},
+                                   "new connections of one core at a time"),
+};
+
+std::string value_text(const Row& each, std::uint64_t value) {
+  switch (each.kind) {
+    case Kind::number:
+      return std::to_string(value);
+    case Kind::size:
+      return format_size(value);
+    case Kind::duration:
+      return value == 0
+                 ? "0s"
+                 : format_duration(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
+  }
+  return {};
+}
+
+}  // namespace
+
+void read_limits(const std::string& name, const YAML::Node& node, Limits& limits) {
+  std::vector<std::string_view> keys;
+  for (const Row& each : rows) {
+    keys.push_back(each.key);
+  }
+  const Section section(name, "limits", node, std::move(keys));
+  for (const Row& each : rows) {
+    const std::uint64_t old = each.get(limits);
+    switch (each.kind) {
+      case Kind::number:
+        each.set(limits, section.read_number(each.key, old, each.range));
+        break;
+      case Kind::size:
+        each.set(limits, section.read_size(each.key, old, each.range));
+        break;
+      case Kind::duration:
+        const auto otherwise = std::chrono::milliseconds(static_cast<std::int64_t>(old));
+        const auto duration = section.read_duration(each.key, otherwise, each.range);
+        each.set(limits, static_cast<std::uint64_t>(duration.count()));
+        break;
+    }
+  }
+}
+
+std::string limits_text(const Limits& limits) {
+  std::string text = "limits:\n";
+  for (const Row& each : rows) {
+    text += "  # " + std::string(each.comment) + "\n  " + std::string(each.key) + ": " +
+            value_text(each, each.get(limits)) + "\n";
+  }
+  return text;
+}
+
+}  // namespace skerry::app

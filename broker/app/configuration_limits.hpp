@@ -1,0 +1,16 @@
+// The `limits:` section as a table, from which it is both read and printed.
+#pragma once
+
+#include <string>
+
+#include "app/configuration_section.hpp"
+
+namespace skerry::app {
+
+/// Reads what `node` names into `limits`. Throws ConfigurationError.
+void read_limits(const std::string& name, const YAML::Node& node, Limits& limits);
+
+/// The section in YAML, indented, with a comment for each key.
+std::string limits_text(const Limits& limits);
+
+}  // namespace skerry::app

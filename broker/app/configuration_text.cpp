@@ -1,0 +1,134 @@
+// Printing a configuration as the file that would say the same.
+#include "app/configuration_limits.hpp"
+#include "app/configuration_value.hpp"
+
+namespace skerry::app {
+
+namespace {
+
+// Single quotes keep every character as it is in YAML; a quote itself is doubled.
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char character : text) {
+    result += character == '\'' ? "''" : std::string(1, character);
+  }
+  return result + "'";
+}
+
+std::string_view name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::information:
+      return "information";
+    case LogLevel::warning:
+      return "warning";
+    case LogLevel::error:
+      return "error";
+  }
+  return {};
+}
+
+std::string_view name_of(LogFormat format) {
+  switch (format) {
+    case LogFormat::automatic:
+      return "auto";
+    case LogFormat::json:
+      return "json";
+    case LogFormat::text:
+      return "text";
+  }
+  return {};
+}
+
+std::string_view name_of(storage::SyncMode mode) {
+  switch (mode) {
+    case storage::SyncMode::commit:
+      return "commit";
+    case storage::SyncMode::interval:
+      return "interval";
+    case storage::SyncMode::none:
+      return "none";
+  }
+  return {};
+}
+
+std::string_view name_of(transport::ClientCertificate mode) {
+  switch (mode) {
+    case transport::ClientCertificate::required:
+      return "required";
+    case transport::ClientCertificate::optional:
+      return "optional";
+    case transport::ClientCertificate::none:
+    case transport::ClientCertificate::any_self_signed:
+      return "none";
+  }
+  return {};
+}
+
+std::string listener_text(const ListenerConfiguration& listener) {
+  std::string text = "  - name: " + quoted(listener.name) + "\n    bind: " + quoted(listener.bind) +
+                     "\n    transport: " + (listener.tls ? "tls" : "tcp") + "\n";
+  if (listener.tls) {
+    text += "    tls:\n";
+    if (!listener.certificate.empty()) {
+      text += "      certificate: " + quoted(listener.certificate) +
+              "\n      private_key: " + quoted(listener.private_key) + "\n";
+    }
+    if (!listener.client_ca.empty()) {
+      text += "      client_ca: " + quoted(listener.client_ca) + "\n";
+    }
+    text += "      client_certificate: " + std::string(name_of(listener.client_certificate)) + "\n";
+  }
+  std::string methods;
+  for (const AuthenticationMethod method : listener.authentication) {
+    methods += methods.empty() ? "" : ", ";
+    methods += method == AuthenticationMethod::certificate ? "certificate" : "anonymous";
+  }
+  return text + "    authentication: [" + methods +
+         "]\n    policy: " + (listener.policy == plugin::PolicyKind::open ? "open" : "device") +
+         "\n    domain: " + quoted(listener.domain) + "\n";
+}
+
+std::string identity_text(const IdentityConfiguration& identity) {
+  std::string names;
+  for (const std::string& name : identity.server_names) {
+    names += (names.empty() ? "" : ", ") + quoted(name);
+  }
+  return "identity:\n  enrolment:\n    bind: " + quoted(identity.enrolment_bind) +
+         "\n  # DNS names and addresses of the server certificate; []: those of this host\n"
+         "  server_names: [" +
+         names +
+         "]\n  device_certificate_life: " + format_duration(identity.device_certificate_life) +
+         "\n  server_certificate_life: " + format_duration(identity.server_certificate_life) + "\n";
+}
+
+}  // namespace
+
+std::string configuration_text(const Configuration& configuration) {
+  std::string text =
+      "# Configuration of skerryd. Every key may be left out; these are the values then.\n"
+      "data_dir: " +
+      quoted(configuration.data_dir) + "\n\n# auto: what affinity and the cgroup's quota allow\n" +
+      "cores:\n  count: " +
+      (configuration.cores ? std::to_string(*configuration.cores) : std::string("auto")) +
+      "\n  pin: " + (configuration.pin_cores ? "true" : "false") +
+      "\n\nlog:\n  # debug, information, warning, error\n  level: " +
+      std::string(name_of(configuration.log.level)) +
+      "\n  # auto (text on a terminal, JSON elsewhere), json, text\n  format: " +
+      std::string(name_of(configuration.log.format)) + "\n\nlisteners:\n";
+  for (const ListenerConfiguration& listener : configuration.listeners) {
+    text += listener_text(listener);
+  }
+  text += "\n" + limits_text(configuration.limits) +
+          "\npersistence:\n"
+          "  # commit: acknowledged means stored; interval, none: a crash may lose that much\n"
+          "  sync: " +
+          std::string(name_of(configuration.persistence.sync)) +
+          "\n  interval: " + format_duration(configuration.persistence.interval) + "\n\n";
+  return text + identity_text(configuration.identity) +
+         "\nadmin:\n  bind: " + quoted(configuration.admin_bind) +
+         "\n\nmetrics:\n  bind: " + quoted(configuration.metrics_bind) + "\n";
+}
+
+}  // namespace skerry::app

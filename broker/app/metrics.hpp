@@ -1,0 +1,28 @@
+// Metrics: the server's numbers as Prometheus text. Everything is read when it is asked for;
+// nothing here is counted twice. The names are a contract: see README.md of this folder.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "plugin/admin_view.hpp"
+#include "storage/committer.hpp"
+#include "storage/kv_store.hpp"
+#include "twin/telemetry_tap.hpp"
+
+namespace skerry::app {
+
+struct MetricsSources {
+  const plugin::AdminView& view;
+  const storage::Committer& committer;
+  const storage::KvStore& store;
+  const twin::TelemetryTap& tap;
+  std::function<std::size_t()> devices;  ///< registered ones
+  std::string version;
+};
+
+/// Text format 0.0.4. Reads /proc/self; does not wait for a core. What `sources` refers to must be
+/// alive.
+std::string metrics_text(const MetricsSources& sources);
+
+}  // namespace skerry::app
