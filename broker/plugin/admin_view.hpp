@@ -14,7 +14,7 @@ namespace skerry::plugin {
 
 /// One client as the admin side sees it.
 struct ClientInfo {
-  std::string owner;      ///< `device:<id>`, …
+  std::string owner;  ///< `device:<id>`, …
   std::string client_id;
   bool connected = false;
   std::string peer_address;

@@ -40,7 +40,8 @@ class Authorizer {
                           std::string_view topic) const = 0;
 
   /// Rewrites an alias topic to the native one for this identity (for instance a vendor's shadow
-  /// topics); returns false when `topic` is no alias, leaving `native` alone. Cheap when there is none.
+  /// topics); returns false when `topic` is no alias, leaving `native` alone. Cheap when there is
+  /// none.
   virtual bool rewrite_alias(const Identity& identity, std::string_view topic,
                              std::string& native) const = 0;
 

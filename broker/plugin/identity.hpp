@@ -22,9 +22,9 @@ enum class PolicyKind : std::uint8_t {
 struct Identity {
   IdentityKind kind = IdentityKind::anonymous;
   PolicyKind policy = PolicyKind::device;
-  std::string name;                 ///< device id, service or user name; domain for anonymous
-  std::string certificate_serial;   ///< lower-case hex, empty without a certificate
-  std::string key_fingerprint;      ///< SHA-256 of the SPKI, lower-case hex, empty without one
+  std::string name;                      ///< device id, service or user name; domain for anonymous
+  std::string certificate_serial;        ///< lower-case hex, empty without a certificate
+  std::string key_fingerprint;           ///< SHA-256 of the SPKI, lower-case hex, empty without one
   WallTime not_after = WallTime::max();  ///< when the credentials end
 
   /// `device:<id>`, `service:<name>`, `user:<name>` or `domain:<name>`: the owner half of a session

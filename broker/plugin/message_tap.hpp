@@ -1,5 +1,5 @@
-// MessageTap: sees accepted publishes before they are routed and may store something with them. What
-// it writes joins the message's own batch; only the session acknowledges.
+// MessageTap: sees accepted publishes before they are routed and may store something with them.
+// What it writes joins the message's own batch; only the session acknowledges.
 #pragma once
 
 #include <cstdint>

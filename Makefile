@@ -1,0 +1,59 @@
+# Thin wrappers over the CMake presets; see CMakePresets.json. Each works as root or with sudo.
+.DEFAULT_GOAL := build
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+CYCLES ?= 50
+
+configure = cmake --preset $(1) >/dev/null
+
+.PHONY: build run test check asan tsan fuzz crash idle throughput clean
+
+build:  ## server and CLI
+	@scripts/install-dependencies build
+	@$(call configure,release) -DSKERRY_TESTS=OFF
+	@cmake --build build/release -j $(JOBS) --target skerryd skerryctl
+
+run: build  ## start the server on the embedded defaults, data in ./skerry-data
+	@exec build/release/bin/skerryd
+
+test:  ## every test
+	@scripts/install-dependencies build test
+	@$(call configure,release) -DSKERRY_TESTS=ON
+	@cmake --build build/release -j $(JOBS)
+	@ctest --preset release
+
+check:  ## format, lint, tidy
+	@scripts/install-dependencies build test check
+	@$(call configure,release) -DSKERRY_TESTS=ON
+	@scripts/check-format
+	@scripts/check-lint
+	@ctest --preset release -R '^tidy'
+
+asan tsan:  ## every test under AddressSanitizer + UBSan, or ThreadSanitizer
+	@scripts/install-dependencies build test
+	@cmake --preset $@ >/dev/null
+	@cmake --build build/$@ -j $(JOBS)
+	@ctest --preset $@
+
+fuzz:  ## each fuzz target for FUZZ_SECONDS
+	@scripts/install-dependencies build test fuzz
+	@$(call configure,fuzz)
+	@cmake --build --preset fuzz -j $(JOBS)
+	@scripts/run-fuzzers $(FUZZ_SECONDS)
+
+crash: build  ## CYCLES kill -9 under load, judged by the history of all clients
+	@scripts/install-dependencies build test
+	@/usr/bin/python3 tests/crash/crash.py --cycles $(CYCLES) --binaries build/release/bin
+
+idle: build  ## memory per idle connection, plain and mutual TLS
+	@scripts/install-dependencies build test
+	@/usr/bin/python3 perf/idle.py --binaries build/release/bin
+
+throughput: build  ## first look at throughput beside Mosquitto
+	@scripts/install-dependencies build test
+	@scripts/build-load build/load
+	@/usr/bin/python3 perf/throughput.py --binaries build/release/bin --load build/load
+
+clean:
+	@rm -rf build

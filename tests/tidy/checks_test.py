@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""The tidy checks find what they are for: each breach is made on purpose in a folder of its own."""
+import pathlib
+import tempfile
+
+import check_floors
+import check_sizes
+
+
+def with_file(name, text, check):
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        path = root / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        return check(root)
+
+
+FLOOR_CASES = [
+    ("broker/mqtt/a.cpp", '#include "shard/shard.hpp"\n', True),
+    ("broker/session/a.cpp", '#include "routing/topic_trie.hpp"\n', True),
+    ("broker/routing/a.cpp", '#include "session/session.hpp"\n', True),
+    ("broker/shard/a.cpp", "#include <rocksdb/db.h>\n", True),
+    ("broker/session/a.cpp", "#include <boost/asio/post.hpp>\n", True),
+    ("auth/a.cpp", '#include "net/core.hpp"\n', True),
+    ("twin/a.cpp", "#include <openssl/evp.h>\n", True),
+    ("broker/shard/a.cpp", '#include "session/session.hpp"\n#include "base/ring.hpp"\n', False),
+    ("broker/storage/a.cpp", "#include <rocksdb/db.h>\n", False),
+]
+for name, text, bad in FLOOR_CASES:
+    assert bool(with_file(name, text, check_floors.breaches)) == bad, (name, text)
+
+long_function = "int f() {\n" + "  g();\n" * 70 + "}\n"
+fine_function = "int f() {\n" + "  g();\n" * 60 + "}\n"
+SIZE_CASES = [
+    ("broker/mqtt/a.cpp", long_function, True),
+    ("broker/mqtt/a.cpp", "namespace a {\nstruct B {\n" + "  int x;\n" * 80 + "};\n}\n", False),
+    ("broker/mqtt/a.cpp", fine_function * 2, False),
+    ("broker/mqtt/a.cpp", "int x;\n" * 501, True),
+    ("broker/mqtt/a.cpp", "int " + "x" * 100 + ";\n", True),
+    ("broker/mqtt/a.hpp", "int x;\n", True),
+    ("broker/mqtt/a.cpp", "// TO" + "DO later\n", True),
+]
+for name, text, bad in SIZE_CASES:
+    assert bool(with_file(name, text, check_sizes.breaches)) == bad, (name, text[:60])
+print(f"{len(FLOOR_CASES) + len(SIZE_CASES)} cases: fine")
