@@ -45,8 +45,8 @@ awaitable<http::Response> list(Services services, const http::Request& request) 
     query.after_client_id = page->after.substr(split + 1);
   }
   using Clients = std::vector<plugin::ClientInfo>;
-  Clients clients = co_await http::await_callback<Clients>(
-      [&view = services->view, query](auto done) { view.list_clients(query, done); });
+  auto gather = [&view = services->view, query](auto done) { view.list_clients(query, done); };
+  Clients clients = co_await http::await_callback<Clients>(std::move(gather));
   std::optional<std::string> next;
   if (clients.size() > page->limit) {
     clients.resize(page->limit);

@@ -203,10 +203,10 @@ awaitable<http::Response> DeviceHandlers::create(const http::Request& request) {
     co_return std::move(device).error();
   }
   const WallTime now = services_->clock().wall;
-  const auto outcome = co_await http::await_callback<auth::RegistryOutcome>(
-      [&registry = services_->registry, wish = *std::move(device), now](auto done) {
-        registry.create(wish, now, done);
-      });
+  auto create = [&registry = services_->registry, wish = *std::move(device), now](auto done) {
+    registry.create(wish, now, done);
+  };
+  const auto outcome = co_await http::await_callback<auth::RegistryOutcome>(std::move(create));
   if (!outcome) {
     co_return registry_problem(outcome.error());
   }
@@ -248,18 +248,18 @@ awaitable<http::Response> DeviceHandlers::erase(const http::Request& request) {
     revision = device->revision;
   }
   const WallTime now = services_->clock().wall;
-  const auto outcome = co_await http::await_callback<auth::RegistryOutcome>(
-      [&registry = services_->registry, id, revision, now](auto done) {
-        registry.erase(id, revision, now, done);
-      });
+  auto erase = [&registry = services_->registry, id, revision, now](auto done) {
+    registry.erase(id, revision, now, done);
+  };
+  const auto outcome = co_await http::await_callback<auth::RegistryOutcome>(std::move(erase));
   if (!outcome && outcome.error().code != auth::RegistryError::storage) {
     co_return registry_problem(outcome.error());
   }
   // Also when storing failed: the device is locked out, so its sessions must not live on.
-  const auto closed =
-      co_await http::await_callback<std::uint64_t>([&view = services_->view, id](auto done) {
-        view.disconnect_owner("device:" + id, mqtt::Reason::administrative_action, done);
-      });
+  auto disconnect = [&view = services_->view, owner = "device:" + id](auto done) {
+    view.disconnect_owner(owner, mqtt::Reason::administrative_action, done);
+  };
+  const auto closed = co_await http::await_callback<std::uint64_t>(std::move(disconnect));
   services_->log("admin: " + request.principal + " deleted device " + id + ", " +
                  std::to_string(closed) + " sessions ended");
   if (!outcome) {

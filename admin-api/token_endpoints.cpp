@@ -107,12 +107,11 @@ awaitable<http::Response> TokenHandlers::create(const http::Request& request) {
   if (const auto wait = limiter_.begin(request.peer_address, services_->clock().steady)) {
     co_return too_many_attempts(*wait);
   }
-  const auto verdict = co_await http::run_blocking<Verdict>(
-      services_->readers,
-      [services = services_, user = wish->user, password = wish->password] {
-        return services->accounts.verify(user, password) ? Verdict::right : Verdict::wrong;
-      },
-      [] { return Verdict::busy; });
+  auto verify = [services = services_, user = wish->user, password = wish->password] {
+    return services->accounts.verify(user, password) ? Verdict::right : Verdict::wrong;
+  };
+  const auto busy = [] { return Verdict::busy; };
+  const auto verdict = co_await http::run_blocking<Verdict>(services_->readers, verify, busy);
   if (verdict == Verdict::busy) {
     http::Response response = http::problem(503, "busy", "the server is busy; try again");
     response.headers.emplace_back("Retry-After", "1");

@@ -100,7 +100,8 @@ class StreamBase : public ByteStream, public std::enable_shared_from_this<Stream
     socket.shutdown(tcp::socket::shutdown_send, error);
     std::array<char, 4096> scratch{};
     for (std::size_t total = 0; !error && total < drain_bytes_max;) {
-      total += co_await socket.async_read_some(asio::buffer(scratch), into(error));
+      const std::size_t count = co_await socket.async_read_some(asio::buffer(scratch), into(error));
+      total += count;
     }
   }
 

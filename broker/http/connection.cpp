@@ -87,9 +87,11 @@ class Connection {
 
  private:
   enum class Input : std::uint8_t { complete, gone, refused };
+  using Done = bool (Parser::*)() const;
 
   asio::awaitable<bool> exchange();
   asio::awaitable<bool> read_more();
+  asio::awaitable<Input> feed(Parser& parser, Done done);
   asio::awaitable<Input> parse_head(Parser& parser);
   asio::awaitable<Input> parse_body(Parser& parser);
   asio::awaitable<bool> answer(Response response, bool keep_alive);
@@ -110,61 +112,52 @@ class Connection {
   bool first_ = true;
 };
 
+// g++ 12 miscompiles a co_await inside a condition: here each stands in a statement of its own.
 asio::awaitable<bool> Connection::read_more() {
   const auto room = buffer_.prepare(read_bytes);
-  const std::size_t count =
-      co_await stream_.read_some({static_cast<char*>(room.data()), room.size()});
+  const std::span<char> into{static_cast<char*>(room.data()), room.size()};
+  const std::size_t count = co_await stream_.read_some(into);
   buffer_.commit(count);
   co_return count > 0;
+}
+
+/// Hands what is buffered to the parser, reading as long as it wants more, until `done` holds.
+asio::awaitable<Connection::Input> Connection::feed(Parser& parser, Done done) {
+  while (!(parser.*done)()) {
+    beast::error_code error = beast::http::error::need_more;
+    if (buffer_.size() > 0) {
+      buffer_.consume(parser.put(buffer_.cdata(), error));
+    }
+    if (error == beast::http::error::need_more) {
+      const bool alive = co_await read_more();
+      if (!alive) {
+        co_return Input::gone;
+      }
+    } else if (error) {
+      refusal_ = parse_problem(error);
+      co_return Input::refused;
+    }
+  }
+  co_return Input::complete;
 }
 
 asio::awaitable<Connection::Input> Connection::parse_head(Parser& parser) {
   if (buffer_.size() == 0 && !first_) {
     stream_.set_deadline(service_.options.idle_timeout);
-    if (!co_await read_more()) {
+    const bool alive = co_await read_more();
+    if (!alive) {
       co_return Input::gone;
     }
   }
   // One deadline for the whole head: a byte now and then does not prolong it.
   stream_.set_deadline(service_.options.header_timeout);
-  while (!parser.is_header_done()) {
-    if (buffer_.size() == 0 && !co_await read_more()) {
-      co_return Input::gone;
-    }
-    beast::error_code error;
-    buffer_.consume(parser.put(buffer_.cdata(), error));
-    if (error == beast::http::error::need_more) {
-      if (!co_await read_more()) {
-        co_return Input::gone;
-      }
-    } else if (error) {
-      refusal_ = parse_problem(error);
-      co_return Input::refused;
-    }
-  }
-  co_return Input::complete;
+  co_return co_await feed(parser, &Parser::is_header_done);
 }
 
 asio::awaitable<Connection::Input> Connection::parse_body(Parser& parser) {
   stream_.set_deadline(service_.options.body_timeout);
   parser.eager(true);
-  while (!parser.is_done()) {
-    beast::error_code error;
-    if (buffer_.size() > 0) {
-      buffer_.consume(parser.put(buffer_.cdata(), error));
-    } else {
-      error = beast::http::error::need_more;
-    }
-    if (error == beast::http::error::need_more) {
-      if (!co_await read_more()) {
-        co_return Input::gone;
-      }
-    } else if (error) {
-      refusal_ = parse_problem(error);
-      co_return Input::refused;
-    }
-  }
-  co_return Input::complete;
+  co_return co_await feed(parser, &Parser::is_done);
 }
 
 /// Fills request_ and target_ from the head; a value is the answer to a head that is not
@@ -346,8 +339,9 @@ asio::awaitable<bool> Connection::exchange() {
       co_return co_await answer(problem(417, "expectation_failed", "only 100-continue is known"),
                                 may_stay);
     }
-    if (!parser.is_done() && co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n", {})) {
-      co_return false;
+    if (!parser.is_done()) {
+      // When this fails, so does the reading that follows.
+      co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n", {});
     }
   }
   input = co_await parse_body(parser);
@@ -367,10 +361,10 @@ asio::awaitable<bool> Connection::exchange() {
 
 asio::awaitable<void> Connection::run() {
   stream_.set_deadline(service_.options.header_timeout);
-  if (co_await stream_.handshake()) {
-    co_return;
-  }
-  while (co_await exchange()) {
+  const beast::error_code error = co_await stream_.handshake();
+  bool alive = !error;
+  while (alive) {
+    alive = co_await exchange();
   }
 }
 

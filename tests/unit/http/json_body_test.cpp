@@ -1,0 +1,69 @@
+// JSON bodies under caps.
+#include "http/json_body.hpp"
+
+#include <doctest/doctest.h>
+
+#include <boost/json/parse.hpp>
+
+using namespace skerry::http;
+
+namespace {
+
+Request with_body(std::string body, std::string type = "application/json") {
+  Request request;
+  request.body = std::move(body);
+  request.headers["content-type"] = std::move(type);
+  return request;
+}
+
+std::string code_of(const Response& response) {
+  return std::string{boost::json::parse(response.body).at("code").as_string()};
+}
+
+}  // namespace
+
+TEST_CASE("an object is read, with the types that mean JSON") {
+  for (const std::string type : {"application/json", "application/json; charset=utf-8",
+                                 "Application/JSON", "application/merge-patch+json", ""}) {
+    CAPTURE(type);
+    const auto body = parse_json_object(with_body(R"({"a":1})", type));
+    REQUIRE(body.has_value());
+    CHECK(body->at("a").as_int64() == 1);
+  }
+  CHECK(parse_json_object(with_body("{}", "text/plain")).error().status == 415);
+}
+
+TEST_CASE("what does not parse is a 400 that says where") {
+  const auto broken = parse_json_object(with_body("{\n  \"a\": }"));
+  REQUIRE(broken.has_error());
+  CHECK(broken.error().status == 400);
+  CHECK(code_of(broken.error()) == "malformed_json");
+  CHECK(broken.error().body.find("line 2") != std::string::npos);
+  for (const std::string text : {"", "[]", "1", "{", "{} {}", "{\"a\":1,}", "{\"a\":\"\xff\"}"}) {
+    CAPTURE(text);
+    CHECK(parse_json_object(with_body(text)).error().status == 400);
+  }
+}
+
+TEST_CASE("nesting has a cap") {
+  std::string deep = R"({"a":)";
+  for (std::size_t level = 0; level < json_depth_max; ++level) {
+    deep += "[";
+  }
+  CHECK(parse_json_object(with_body(deep)).has_error());
+  CHECK(parse_json_object(with_body("{\"a\":" + std::string(100'000, '['))).has_error());
+}
+
+TEST_CASE("fields are judged with their pointer") {
+  const auto body = parse_json_object(with_body(R"({"a":1,"b/c":"x"})"));
+  CHECK(*string_field(*body, "b/c") == "x");
+  const auto wrong = string_field(*body, "a");
+  REQUIRE(wrong.has_error());
+  CHECK(wrong.error().status == 422);
+  CHECK(wrong.error().body.find(R"("pointer":"/a")") != std::string::npos);
+  CHECK(code_of(string_field(*body, "z").error()) == "field_missing");
+  const auto unknown = refuse_unknown_fields(*body, {"a"});
+  REQUIRE(unknown);
+  CHECK(unknown->body.find(R"("pointer":"/b~1c")") != std::string::npos);
+  CHECK_FALSE(refuse_unknown_fields(*body, {"a", "b/c"}));
+}
