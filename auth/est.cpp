@@ -148,12 +148,13 @@ awaitable<Response> EstService::issue(Applicant applicant) {
     return self->options_.authority.issue_device_certificate(applicant.id, applicant.spki_der,
                                                              now.wall);
   };
+  // Named, not written into the co_await: g++ 12 destroys such temporaries twice.
   bool is_busy = false;
-  Issued issued =
-      co_await http::run_blocking<Issued>(options_.signer, sign, [&is_busy]() -> Issued {
-        is_busy = true;
-        return crypto::Failure{"the signer has too much to do"};
-      });
+  const auto refuse = [&is_busy]() -> Issued {
+    is_busy = true;
+    return crypto::Failure{"the signer has too much to do"};
+  };
+  const Issued issued = co_await http::run_blocking<Issued>(options_.signer, sign, refuse);
   if (is_busy) {
     co_return retry_later(503, "signer_busy", "the signer has too much to do; try again");
   }
@@ -165,10 +166,11 @@ awaitable<Response> EstService::issue(Applicant applicant) {
     co_return http::problem(500, "signing_failed", fields.error().what);
   }
   // Recorded and durable before it leaves: a certificate that we do not know would not be revoked.
-  RegistryOutcome recorded = co_await http::await_callback<RegistryOutcome>([&](auto done) {
+  const auto record = [&](auto done) {
     options_.registry.record_certificate(applicant.id, applicant.fingerprint,
                                          {fields->serial, fields->not_after}, now.wall, done);
-  });
+  };
+  const RegistryOutcome recorded = co_await http::await_callback<RegistryOutcome>(record);
   if (!recorded) {
     co_return recorded.error().code == RegistryError::storage
         ? retry_later(503, "storage_unavailable", recorded.error().what)
