@@ -14,9 +14,15 @@ namespace skerry::test {
 
 using Key = std::shared_ptr<EVP_PKEY>;
 
-inline Key elliptic_key(const char* curve) { return {EVP_EC_gen(curve), EVP_PKEY_free}; }
-inline Key rsa_key(unsigned bits) { return {EVP_RSA_gen(bits), EVP_PKEY_free}; }
-inline Key ed25519_key() { return {EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free}; }
+inline Key elliptic_key(const char* curve) {
+  return {EVP_EC_gen(curve), EVP_PKEY_free};
+}
+inline Key rsa_key(unsigned bits) {
+  return {EVP_RSA_gen(bits), EVP_PKEY_free};
+}
+inline Key ed25519_key() {
+  return {EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free};
+}
 
 inline std::string spki_of(const Key& key) {
   unsigned char* der = nullptr;
@@ -33,7 +39,7 @@ struct Extension {
 
 struct RequestRecipe {
   Key key;
-  Key signer;                ///< null: `key`
+  Key signer;  ///< null: `key`
   std::string common_name = "anything";
   std::vector<Extension> extensions;
   const EVP_MD* digest = EVP_sha256();  ///< null for Ed25519
