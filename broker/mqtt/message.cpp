@@ -180,7 +180,8 @@ Publish MessageBlock::view() const {
   publish.qos = qos_;
   publish.retain = retain_;
   if (properties_size_ != 0) {
-    SKERRY_ASSERT(read_section(BlockMaker::section(*this), publish.properties));
+    const bool readable = read_section(BlockMaker::section(*this), publish.properties);
+    SKERRY_ASSERT(readable);  // written by make_block, or checked by decode_record
   }
   return publish;
 }
