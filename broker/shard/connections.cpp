@@ -119,9 +119,9 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
   session.will_due_at = SteadyTime::max();  // [MQTT-3.1.3-9]: it came back in time
   session.set_will(connect.will ? keep_will(*connect.will) : nullptr);
   std::uint16_t keep_alive = connect.keep_alive;
-  if (cap.keep_alive_max_seconds != 0 &&
+  if (cap.keep_alive_max_seconds != 0 && connect.version == mqtt::Version::v5 &&
       (keep_alive == 0 || keep_alive > cap.keep_alive_max_seconds)) {
-    keep_alive = cap.keep_alive_max_seconds;
+    keep_alive = cap.keep_alive_max_seconds;  // older versions cannot be told and keep their own
   }
   const session::ConnectionSettings settings{
       .version = connect.version,
