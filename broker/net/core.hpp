@@ -51,7 +51,7 @@ class Core final : public shard::Outside {
 
   /// Starts the thread, which calls Shard::start; `ready` is called there when that is done.
   void start(std::function<void()> ready);
-  /// Opens the ports. Any thread, after every core is ready.
+  /// Opens the ports: clients may connect when it returns. After every core is ready.
   void listen();
 
   /// Runs `work` as a turn of this core. Any thread.

@@ -25,12 +25,10 @@ void Core::add_socket(const Listener& listener, int descriptor) {
 }
 
 void Core::listen() {
-  boost::asio::post(*io_, [this] {
-    for (const Socket& socket : listening_) {
-      ::listen(socket.descriptor, backlog);
-    }
-    resume_accepting();
-  });
+  for (const Socket& socket : listening_) {
+    ::listen(socket.descriptor, backlog);
+  }
+  boost::asio::post(*io_, [this] { resume_accepting(); });
 }
 
 void Core::resume_accepting() {
