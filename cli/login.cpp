@@ -1,0 +1,117 @@
+// login: a password for a token that later commands use.
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "cli/api.hpp"
+#include "cli/commands.hpp"
+#include "cli/failure.hpp"
+#include "cli/file.hpp"
+#include "cli/output.hpp"
+
+namespace skerry::cli {
+namespace {
+
+constexpr const char* default_server = "https://127.0.0.1:8443";
+/// Where a server that was started in this directory keeps its root certificate.
+constexpr const char* default_data_dir = "skerry-data";
+
+std::string root_certificate_of(const std::string& data_dir) {
+  return data_dir + "/ca/root.crt";
+}
+
+/// --ca, --data-dir, ./skerry-data, then what an earlier login has saved.
+std::string find_ca(const Session& session, const LoginOptions& options) {
+  if (!options.ca_file.empty()) {
+    return read_file(options.ca_file, "the CA file");
+  }
+  if (!options.data_dir.empty()) {
+    return read_file(root_certificate_of(options.data_dir), "the server's root certificate");
+  }
+  const std::string nearby = root_certificate_of(default_data_dir);
+  std::error_code ignored;
+  if (std::filesystem::exists(nearby, ignored)) {
+    return read_file(nearby, "the server's root certificate");
+  }
+  if (!session.settings.ca_pem.empty()) {
+    return session.settings.ca_pem;
+  }
+  throw Failure(
+      "the server's root certificate is needed: --data-dir DIR of the server, or --ca FILE",
+      exit_usage);
+}
+
+/// Reads a line without showing it when a person types it.
+std::string ask_password(Session& session) {
+  const bool at_terminal = &session.in == &std::cin && isatty(STDIN_FILENO) == 1;
+  termios shown{};
+  if (at_terminal && tcgetattr(STDIN_FILENO, &shown) == 0) {
+    session.err << "Password: " << std::flush;
+    termios hidden = shown;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  }
+  std::string password;
+  std::getline(session.in, password);
+  if (at_terminal) {
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    session.err << '\n';
+  }
+  if (password.ends_with('\r')) {
+    password.pop_back();
+  }
+  return password;
+}
+
+std::string find_password(Session& session, const LoginOptions& options) {
+  std::string password = options.password;
+  if (const char* variable = std::getenv("SKERRY_PASSWORD"); password.empty() && variable) {
+    password = variable;
+  }
+  if (password.empty()) {
+    password = ask_password(session);
+  }
+  if (password.empty()) {
+    throw Failure("a password is needed: --password, SKERRY_PASSWORD or standard input",
+                  exit_usage);
+  }
+  return password;
+}
+
+std::string name_of_this_token() {
+  char host[64] = "";
+  gethostname(host, sizeof host - 1);
+  return "skerryctl on " + std::string{host};
+}
+
+}  // namespace
+
+void login(Session& session, const LoginOptions& options) {
+  Settings settings = session.settings;
+  if (!options.server.empty()) {
+    settings.server = options.server;
+  }
+  if (settings.server.empty()) {
+    settings.server = default_server;
+  }
+  settings.ca_pem = find_ca(session, options);
+  settings.token.clear();
+  boost::json::value wish = boost::json::object{
+      {"user", options.user},
+      {"password", find_password(session, options)},
+      {"name", name_of_this_token()},
+      {"expiresIn", options.expires_in_seconds},
+  };
+  const boost::json::value answer = Api{settings}.call("POST", "/api/v1/tokens", &wish);
+  const boost::json::object& token = answer.as_object();
+  settings.token = cell(token.if_contains("token"));
+  save_settings(session.settings_path, settings);
+  session.out << "Logged in to " << settings.server << " as " << visible(options.user) << " until "
+              << cell(token.if_contains("expiresAt")) << "; saved in " << session.settings_path
+              << '\n';
+}
+
+}  // namespace skerry::cli

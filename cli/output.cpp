@@ -1,0 +1,67 @@
+// What the commands print.
+#include "cli/output.hpp"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <ostream>
+
+namespace skerry::cli {
+namespace {
+
+/// Characters as they count on a terminal, roughly: UTF-8 continuation bytes take no room.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+}  // namespace
+
+std::string visible(const std::string& text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string shown;
+  for (std::size_t index = 0; index < text.size(); ++index) {
+    const auto byte = static_cast<unsigned char>(text[index]);
+    // C1 controls (U+0080 to U+009F) are 0xc2 and a byte below 0xa0 in UTF-8.
+    const bool starts_c1 = byte == 0xc2 && index + 1 < text.size() &&
+                           static_cast<unsigned char>(text[index + 1]) < 0xa0;
+    if (byte < 0x20 || byte == 0x7f || starts_c1) {
+      shown.append("\\x").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
+    } else {
+      shown += text[index];
+    }
+  }
+  return shown;
+}
+
+void print_table(std::ostream& out, const Row& header, const std::vector<Row>& rows) {
+  std::vector<Row> lines{header};
+  lines.insert(lines.end(), rows.begin(), rows.end());
+  std::vector<std::size_t> widths(header.size(), 0);
+  for (Row& line : lines) {
+    line.resize(header.size());
+    for (std::size_t column = 0; column < line.size(); ++column) {
+      line[column] = visible(line[column]);
+      widths[column] = std::max(widths[column], width_of(line[column]));
+    }
+  }
+  for (const Row& line : lines) {
+    std::string text;
+    for (std::size_t column = 0; column < line.size(); ++column) {
+      text += line[column];
+      if (column + 1 < line.size()) {
+        text.append(widths[column] - width_of(line[column]) + 2, ' ');
+      }
+    }
+    out << text << '\n';
+  }
+}
+
+std::string cell(const boost::json::value* value) {
+  if (value == nullptr || value->is_null()) {
+    return "-";
+  }
+  return value->is_string() ? std::string{value->get_string()} : boost::json::serialize(*value);
+}
+
+}  // namespace skerry::cli
