@@ -66,10 +66,29 @@ std::string ask_password(Session& session) {
   return password;
 }
 
+/// What the server of a data directory on this machine has written at its first start, for those
+/// who may read it; empty when there is none.
+std::string initial_password(const LoginOptions& options) {
+  const std::string data_dir = options.data_dir.empty() ? default_data_dir : options.data_dir;
+  const std::string path = data_dir + "/initial-admin-password";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    return {};
+  }
+  std::string password = read_file(path, "the initial password");
+  while (password.ends_with('\n')) {
+    password.pop_back();
+  }
+  return password;
+}
+
 std::string find_password(Session& session, const LoginOptions& options) {
   std::string password = options.password;
   if (const char* variable = std::getenv("SKERRY_PASSWORD"); password.empty() && variable) {
     password = variable;
+  }
+  if (password.empty()) {
+    password = initial_password(options);
   }
   if (password.empty()) {
     password = ask_password(session);

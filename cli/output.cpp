@@ -23,9 +23,10 @@ std::string visible(const std::string& text) {
   for (std::size_t index = 0; index < text.size(); ++index) {
     const auto byte = static_cast<unsigned char>(text[index]);
     // C1 controls (U+0080 to U+009F) are 0xc2 and a byte below 0xa0 in UTF-8.
+    const bool is_c1 = byte >= 0x80 && byte < 0xa0 && index > 0 && text[index - 1] == '\xc2';
     const bool starts_c1 = byte == 0xc2 && index + 1 < text.size() &&
                            static_cast<unsigned char>(text[index + 1]) < 0xa0;
-    if (byte < 0x20 || byte == 0x7f || starts_c1) {
+    if (byte < 0x20 || byte == 0x7f || starts_c1 || is_c1) {
       shown.append("\\x").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
     } else {
       shown += text[index];

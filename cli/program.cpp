@@ -75,8 +75,10 @@ void add_devices(CLI::App& app, Words& words) {
   CLI::App* add = devices->add_subcommand("add", "Register a device by its key")->fallthrough();
   add->add_option("id", words.add.id, "Device id")->required();
   add->add_option("--key", words.add.key_files,
-                  "Private key, public key or certificate in PEM; only its fingerprint is sent");
-  add->add_option("--fingerprint", words.add.fingerprints, "SHA-256 of the public key, 64 digits");
+                  "Private key, public key or certificate in PEM; only its fingerprint is sent")
+      ->allow_extra_args(false);
+  add->add_option("--fingerprint", words.add.fingerprints, "SHA-256 of the public key, 64 digits")
+      ->allow_extra_args(false);
   add->add_option("--generate", words.add.generate_directory, "Make a key DIR/ID.key");
   add->callback([&words] {
     words.command = [&words](Session& session) { devices_add(session, words.add); };
@@ -123,7 +125,8 @@ void add_telemetry(CLI::App& app, Words& words) {
   });
   CLI::App* query = telemetry->add_subcommand("query", "Values of a range of time")->fallthrough();
   query->add_option("id", words.query.id, "Device id")->required();
-  query->add_option("--key", words.query.keys, "Key; may be given more than once");
+  query->add_option("--key", words.query.keys, "Key; may be given more than once")
+      ->allow_extra_args(false);
   query->add_option("--from", words.query.from, "First instant: RFC 3339, or relative like -1h");
   query->add_option("--to", words.query.to, "Instant behind the last one, or now");
   query->add_option("--order", words.query.order, "asc or desc");

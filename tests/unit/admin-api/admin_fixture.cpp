@@ -1,0 +1,108 @@
+// The admin API over a store in memory and a view of cores that only takes notes.
+#include "unit/admin-api/admin_fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/json/parse.hpp>
+
+namespace skerry::test {
+
+void NotingView::disconnect_owner(std::string owner, mqtt::Reason reason,
+                                  std::function<void(std::uint64_t)> done) {
+  CHECK(reason == mqtt::Reason::administrative_action);
+  disconnected.push_back(std::move(owner));
+  done(1);
+}
+
+void NotingView::list_clients(ClientQuery query,
+                              std::function<void(std::vector<plugin::ClientInfo>)> done) {
+  std::vector<plugin::ClientInfo> found;
+  for (const plugin::ClientInfo& client : clients) {
+    const bool behind = std::pair{client.owner, client.client_id} >
+                        std::pair{query.after_owner, query.after_client_id};
+    if (behind && (query.owner.empty() || query.owner == client.owner) &&
+        found.size() < query.limit) {
+      found.push_back(client);
+    }
+  }
+  done(std::move(found));
+}
+
+AdminFixture::AdminFixture(admin_api::AttemptLimits limits)
+    : accounts(*committer), tokens(*committer, [this] { return wall; }) {
+  const auto opened = accounts.open(*store);
+  REQUIRE(opened.status.ok());
+  REQUIRE(opened.new_password.has_value());
+  password = *opened.new_password;
+  admin_api::AdminServices services{*registry, view, accounts, tokens, readers};
+  services.clock = [this] { return Now{steady, wall}; };
+  services.version = "1.2.3";
+  services.attempt_limits = limits;
+  table = admin_api::admin_endpoints(std::move(services));
+}
+
+http::Response AdminFixture::call(const Call& call) {
+  const http::Router router{table};
+  const auto target = http::parse_target(call.target);
+  REQUIRE(target.has_value());
+  const auto match = router.match(call.method, *target);
+  REQUIRE(match.endpoint != nullptr);
+  http::Request request;
+  request.method = call.method;
+  request.path = target->path;
+  request.query = target->query;
+  request.parameters = match.parameters;
+  request.headers = call.headers;
+  request.body = call.body;
+  request.peer_address = call.peer_address;
+  request.principal = "user:admin";
+  boost::asio::io_context io;
+  const auto work = boost::asio::make_work_guard(io);
+  std::optional<http::Response> answer;
+  boost::asio::co_spawn(io, match.endpoint->handler(request),
+                        [&](const std::exception_ptr& thrown, http::Response response) {
+                          CHECK_FALSE(thrown);
+                          answer = std::move(response);
+                        });
+  while (!answer) {
+    io.run_one();
+  }
+  return *std::move(answer);
+}
+
+boost::json::value AdminFixture::json(const Call& asked) {
+  return boost::json::parse(call(asked).body);
+}
+
+std::string AdminFixture::add_device(const std::string& id, unsigned key) {
+  const auto response =
+      call({"POST", "/api/v1/devices",
+            R"({"id":")" + id + R"(","keys":[{"fingerprint":")" + fingerprint(key) + R"("}]})"});
+  REQUIRE(response.status == 201);
+  return header_of(response, "ETag");
+}
+
+std::string code_of(const http::Response& response) {
+  CHECK(response.content_type == "application/problem+json");
+  return std::string{boost::json::parse(response.body).at("code").as_string()};
+}
+
+std::string pointer_of(const http::Response& response) {
+  const boost::json::value body = boost::json::parse(response.body);
+  const boost::json::value* errors = body.as_object().if_contains("errors");
+  return errors == nullptr ? std::string{} : std::string{errors->at(0).at("pointer").as_string()};
+}
+
+std::string header_of(const http::Response& response, std::string_view name) {
+  for (const auto& [found, value] : response.headers) {
+    if (found == name) {
+      return value;
+    }
+  }
+  return {};
+}
+
+}  // namespace skerry::test

@@ -1,0 +1,62 @@
+// The admin API over a store in memory and a view of cores that only takes notes.
+#pragma once
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "admin-api/endpoints.hpp"
+#include "http/route.hpp"
+#include "unit/auth/auth_fixture.hpp"
+
+namespace skerry::test {
+
+/// Answers at once and remembers what it was asked.
+struct NotingView : plugin::AdminView {
+  std::vector<const Counters*> counters() const override { return {}; }
+  void disconnect_owner(std::string owner, mqtt::Reason reason,
+                        std::function<void(std::uint64_t)> done) override;
+  void list_clients(ClientQuery query,
+                    std::function<void(std::vector<plugin::ClientInfo>)> done) override;
+  bool loops_alive(std::uint32_t) const override { return alive; }
+
+  std::vector<std::string> disconnected;    ///< owners
+  std::vector<plugin::ClientInfo> clients;  ///< sorted by owner and client id
+  bool alive = true;
+};
+
+struct AdminFixture : RegistryFixture {
+  explicit AdminFixture(admin_api::AttemptLimits limits = {});
+
+  struct Call {
+    std::string method = "GET";
+    std::string target;
+    std::string body;
+    std::map<std::string, std::string, std::less<>> headers = {};
+    std::string peer_address = "192.0.2.7";
+  };
+  /// Runs the handler of the route to its end; the guard is the server's business.
+  http::Response call(const Call& call);
+  /// The same with a body that is JSON.
+  boost::json::value json(const Call& call);
+  /// Registers by the API; the device's ETag.
+  std::string add_device(const std::string& id, unsigned key);
+
+  WallTime wall = start_of_test;
+  SteadyTime steady{};
+  NotingView view;
+  storage::ReaderPool readers{1};
+  admin_api::AdminAccounts accounts;
+  admin_api::TokenStore tokens;
+  std::string password;
+  http::EndpointTable table;
+};
+
+/// The problem's stable code.
+std::string code_of(const http::Response& response);
+/// The pointer of the problem's first error; empty without one.
+std::string pointer_of(const http::Response& response);
+/// The first header of this name; empty without one.
+std::string header_of(const http::Response& response, std::string_view name);
+
+}  // namespace skerry::test

@@ -1,0 +1,162 @@
+// /api/v1/tokens, accounts and the limits on guessing.
+#include <doctest/doctest.h>
+
+#include "unit/admin-api/admin_fixture.hpp"
+
+using namespace skerry;
+using namespace skerry::test;
+
+namespace {
+
+AdminFixture::Call wish(const std::string& password, const std::string& more = {},
+                        const std::string& address = "192.0.2.7") {
+  return {"POST",
+          "/api/v1/tokens",
+          R"({"user":"admin","password":")" + password + "\"" + more + "}",
+          {},
+          address};
+}
+
+}  // namespace
+
+TEST_CASE("the right password gives a token that the guard knows until it expires") {
+  AdminFixture admin;
+  const auto response = admin.call(wish(admin.password, R"(,"name":"ci","expiresIn":3600)"));
+  CHECK(response.status == 201);
+  const auto body = boost::json::parse(response.body);
+  const std::string token{body.at("token").as_string()};
+  CHECK(token.starts_with("skt_"));
+  CHECK(body.at("expiresAt").as_string() == "2027-01-15T09:00:00.000Z");
+  CHECK(header_of(response, "Location") ==
+        "/api/v1/tokens/" + std::string{body.at("id").as_string()});
+  CHECK(admin.tokens.principal_of(token) == "user:admin");
+  CHECK(admin.tokens.principal_of(token + "x").empty());
+  CHECK(admin.tokens.principal_of("").empty());
+  CHECK(admin.tokens.principal_of(std::string(100'000, 'a')).empty());
+  admin.wall += std::chrono::hours{1};
+  CHECK(admin.tokens.principal_of(token).empty());
+}
+
+TEST_CASE("tokens are listed without their text and revoked at once") {
+  AdminFixture admin;
+  const auto body = admin.json(wish(admin.password));
+  const std::string token{body.at("token").as_string()};
+  const std::string id{body.at("id").as_string()};
+  const auto list = admin.call({"GET", "/api/v1/tokens"});
+  CHECK(list.body.find(id) != std::string::npos);
+  CHECK(list.body.find(token) == std::string::npos);
+  CHECK(admin.call({"DELETE", "/api/v1/tokens/" + id}).status == 204);
+  CHECK(admin.tokens.principal_of(token).empty());
+  const auto again = admin.call({"DELETE", "/api/v1/tokens/" + id});
+  CHECK(again.status == 404);
+  CHECK(code_of(again) == "token_not_found");
+}
+
+TEST_CASE("tokens and passwords survive a restart, and neither is stored in plain text") {
+  AdminFixture admin;
+  const std::string token{admin.json(wish(admin.password)).at("token").as_string()};
+  admin_api::TokenStore tokens{*admin.committer, [&] { return admin.wall; }};
+  CHECK(tokens.load(*admin.store).ok());
+  CHECK(tokens.principal_of(token) == "user:admin");
+  admin_api::AdminAccounts accounts{*admin.committer};
+  const auto opened = accounts.open(*admin.store);
+  CHECK(opened.status.ok());
+  CHECK_FALSE(opened.new_password);
+  CHECK(accounts.verify("admin", admin.password));
+  CHECK_FALSE(accounts.verify("admin", admin.password + "x"));
+  CHECK_FALSE(accounts.verify("root", admin.password));
+  const auto everything = admin.store->scan(storage::Family::admin, {});
+  for (everything->seek_first(); everything->valid(); everything->next()) {
+    CHECK(everything->value().find(token) == std::string_view::npos);
+    CHECK(everything->value().find(admin.password) == std::string_view::npos);
+  }
+}
+
+TEST_CASE("a reset gives a new password and ends the old one") {
+  AdminFixture admin;
+  admin_api::AdminAccounts accounts{*admin.committer};
+  const auto opened = accounts.open(*admin.store, true);
+  REQUIRE(opened.new_password.has_value());
+  CHECK(*opened.new_password != admin.password);
+  CHECK(accounts.verify("admin", *opened.new_password));
+  CHECK_FALSE(accounts.verify("admin", admin.password));
+}
+
+TEST_CASE("expired tokens leave memory and store when the next one is made") {
+  AdminFixture admin;
+  const std::string id{admin.json(wish(admin.password, R"(,"expiresIn":60)")).at("id").as_string()};
+  admin.wall += std::chrono::hours{1};
+  CHECK(admin.call(wish(admin.password)).status == 201);
+  std::string value;
+  CHECK(admin.store->get(storage::Family::admin, "token/" + id, value).code ==
+        storage::StatusCode::not_found);
+}
+
+TEST_CASE("a wrong password and an unknown user get the same 401") {
+  AdminFixture admin;
+  const auto wrong = admin.call(wish("nonsense"));
+  CHECK(wrong.status == 401);
+  CHECK(code_of(wrong) == "wrong_credentials");
+  const auto unknown =
+      admin.call({"POST", "/api/v1/tokens", R"({"user":"root","password":"nonsense"})"});
+  CHECK(unknown.body == wrong.body);
+}
+
+TEST_CASE("guessing is slowed down per address, with Retry-After, and a right password is free") {
+  admin_api::AttemptLimits limits;
+  limits.per_address_burst = 3;
+  AdminFixture admin{limits};
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    CHECK(admin.call(wish(admin.password)).status == 201);
+  }
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    CHECK(admin.call(wish("nonsense")).status == 401);
+  }
+  const auto refused = admin.call(wish(admin.password));
+  CHECK(refused.status == 429);
+  CHECK(code_of(refused) == "too_many_attempts");
+  CHECK(header_of(refused, "Retry-After") == "12");
+  CHECK(admin.call(wish(admin.password, {}, "192.0.2.8")).status == 201);
+  admin.steady += std::chrono::seconds{12};
+  CHECK(admin.call(wish(admin.password)).status == 201);
+}
+
+TEST_CASE("guessing from many addresses is slowed down in total") {
+  admin_api::AttemptLimits limits;
+  limits.total_burst = 4;
+  limits.addresses_max = 3;
+  admin_api::AttemptLimiter limiter{limits};
+  const SteadyTime now{};
+  CHECK_FALSE(limiter.begin("192.0.2.1", now));
+  CHECK_FALSE(limiter.begin("2001:db8::1", now));
+  CHECK_FALSE(limiter.begin("2001:db8::2", now));
+  CHECK_FALSE(limiter.begin("192.0.2.2", now));
+  CHECK(limiter.begin("192.0.2.2", now));
+  CHECK(limiter.begin("192.0.2.99", now));
+  CHECK_FALSE(limiter.begin("192.0.2.99", now + std::chrono::hours{1}));
+  CHECK(admin_api::address_group("2001:db8::1") == admin_api::address_group("2001:db8::2"));
+  CHECK(admin_api::address_group("2001:db8::1") != admin_api::address_group("2001:db8:0:1::1"));
+}
+
+TEST_CASE("bad wishes are refused before the password is looked at") {
+  AdminFixture admin;
+  for (const std::string body : {R"({})", R"({"user":"admin"})", R"({"user":1,"password":"x"})",
+                                 R"({"user":"admin","password":"x","expiresIn":1})",
+                                 R"({"user":"admin","password":"x","expiresIn":"1h"})",
+                                 R"({"user":"admin","password":"x","expiresIn":99999999999})",
+                                 R"({"user":"admin","password":"x","name":""})",
+                                 R"({"user":"admin","password":"x","scope":"all"})"}) {
+    CAPTURE(body);
+    CHECK(admin.call({"POST", "/api/v1/tokens", body}).status == 422);
+  }
+  CHECK(admin.call(wish(std::string(2000, 'x'))).status == 422);
+  CHECK(admin.call({"POST", "/api/v1/tokens", "nonsense"}).status == 400);
+}
+
+TEST_CASE("a token that cannot be stored is not given") {
+  AdminFixture admin;
+  admin.store->fail_write(1, storage::StatusCode::full);
+  const auto response = admin.call(wish(admin.password));
+  CHECK(response.status == 507);
+  CHECK(admin.tokens.list({}, 10).empty());
+}
