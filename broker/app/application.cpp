@@ -69,7 +69,8 @@ std::string Application::welcome() const {
           "  Root CA    " + configuration.data_dir + "/ca/root.crt\n";
   if (impl_->new_password) {
     text += "\n  The password of the user \"admin\", shown this once:\n\n      " +
-            *impl_->new_password + "\n";
+            *impl_->new_password + "\n\n  It also stands in " + impl_->configuration.data_dir +
+            "/initial-admin-password; delete that file when you have kept the password.\n";
   }
   return text;
 }

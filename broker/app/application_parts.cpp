@@ -1,6 +1,7 @@
 // Making the parts and joining them: who gets a reference to whom is decided here and nowhere else.
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <stdexcept>
 
 #include "admin-api/endpoints.hpp"
@@ -35,6 +36,39 @@ HashKey random_hash_key() {
   return key;
 }
 
+/// What the engine says while it is being opened is held back: when that fails, our own sentence
+/// says why, and nothing else.
+class EngineLog {
+ public:
+  explicit EngineLog(Log& log) : log_(log) {}
+
+  void write(std::string_view line) {
+    const std::lock_guard lock(mutex_);
+    if (opened_) {
+      log_.warning("storage_engine", line);
+    } else if (held_back_.size() < lines_max) {
+      held_back_.emplace_back(line);
+    }
+  }
+
+  void opened() {
+    const std::lock_guard lock(mutex_);
+    opened_ = true;
+    for (const std::string& line : held_back_) {
+      log_.warning("storage_engine", line);
+    }
+    held_back_.clear();
+  }
+
+ private:
+  static constexpr std::size_t lines_max = 1'000;
+
+  Log& log_;
+  std::mutex mutex_;
+  bool opened_ = false;
+  std::vector<std::string> held_back_;
+};
+
 LogLevel level_of(int level) noexcept {
   return static_cast<LogLevel>(std::clamp(level, 0, static_cast<int>(LogLevel::error)));
 }
@@ -54,11 +88,13 @@ void Application::Impl::open_store() {
   auth::make_private_directory(configuration.data_dir);
   storage::RocksOptions rocks;
   rocks.directory = configuration.data_dir + "/store";
-  rocks.log = [this](std::string_view line) { log.warning("storage_engine", line); };
+  const auto engine_log = std::make_shared<EngineLog>(log);
+  rocks.log = [engine_log](std::string_view line) { engine_log->write(line); };
   storage::OpenedStore opened = storage::open_rocks_store(rocks);
   if (!opened.status.ok()) {
     throw std::runtime_error(opened.status.detail);
   }
+  engine_log->opened();
   store = std::move(opened.store);
   storage::CommitterOptions commits;
   commits.sync = configuration.persistence.sync;
@@ -275,6 +311,11 @@ void Application::Impl::open_accounts() {
                              opened.status.detail);
   }
   new_password = std::move(opened.new_password);
+  if (new_password) {
+    // For whoever has started the server and may read its data: `skerryctl login` finds it there.
+    auth::write_file(configuration.data_dir + "/initial-admin-password", *new_password + "\n",
+                     auth::FileMode::secret);
+  }
 }
 
 }  // namespace skerry::app

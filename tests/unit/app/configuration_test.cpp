@@ -1,0 +1,192 @@
+// Every kind of mistake in a configuration with the exact sentence that answers it.
+#include "app/configuration.hpp"
+
+#include <doctest/doctest.h>
+
+#include "app/configuration_value.hpp"
+
+namespace skerry::app {
+
+namespace {
+
+std::string error_of(std::string_view text) {
+  try {
+    parse_configuration(text, "s.yaml");
+  } catch (const ConfigurationError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+struct Mistake {
+  const char* text;
+  const char* sentence;
+};
+
+const Mistake mistakes[] = {
+    {"datadir: x", "s.yaml:1: unknown key \"datadir\", did you mean \"data_dir\"?"},
+    {"cores: 1\nlog:\n  levle: debug",
+     "s.yaml:3: unknown key \"levle\" in log, did you mean \"level\"?"},
+    {"log: {zzzzzzzzz: 1}",
+     "s.yaml:1: unknown key \"zzzzzzzzz\" in log; known keys are level, format"},
+    {"cluster: {}",
+     "s.yaml:1: unknown key \"cluster\"; known keys are data_dir, cores, log, listeners, limits, "
+     "persistence, identity, admin, metrics"},
+    {"- a", "s.yaml:1: the file must be a map of keys and values"},
+    {"log: debug", "s.yaml:1: log must be a map of keys and values"},
+    {"log:", "s.yaml:1: log has no value"},
+    {"log: {level: debug, level: error}", "s.yaml:1: key \"level\" comes twice"},
+    {"log: {level: loud}",
+     "s.yaml:1: log.level must be one of debug, information, warning, error, not \"loud\""},
+    {"data_dir: [a]", "s.yaml:1: data_dir must be a single value"},
+    {"data_dir: ''", "s.yaml:1: data_dir must not be empty"},
+    {"cores: many", "s.yaml:1: cores must be auto or a whole number, not \"many\""},
+    {"cores: 0", "s.yaml:1: cores must be between 1 and 256"},
+    {"cores: -1", "s.yaml:1: cores must be auto or a whole number, not \"-1\""},
+    {"cores: {pin: maybe}", "s.yaml:1: cores.pin must be one of true, false, not \"maybe\""},
+    {"limits: {receive_maximum: 1.5}",
+     "s.yaml:1: limits.receive_maximum must be a whole number, not \"1.5\""},
+    {"limits: {receive_maximum: 70000}",
+     "s.yaml:1: limits.receive_maximum must be between 1 and 65535"},
+    {"limits:\n  packet_size_max: 2MB",
+     "s.yaml:2: limits.packet_size_max must be a size such as 64KiB or 2MiB, not \"2MB\""},
+    {"limits: {packet_size_max: 1}",
+     "s.yaml:1: limits.packet_size_max must be between 1KiB and 268435455"},
+    {"limits: {connect_timeout: 10}",
+     "s.yaml:1: limits.connect_timeout must be a duration such as 100ms, 10s or 30d, not \"10\""},
+    {"limits: {connect_timeout: 1h}",
+     "s.yaml:1: limits.connect_timeout must be between 100ms and 10min"},
+    {"listeners: []", "s.yaml:1: listeners must be a list of at least one listener"},
+    {"listeners:\n  - {name: a}", "s.yaml:2: listeners[0].bind is missing"},
+    {"listeners:\n  - {bind: 'a'}", "s.yaml:2: listeners[0].name is missing"},
+    {"listeners:\n  - {name: a, bind: localhost}",
+     "s.yaml:2: listeners[0].bind: \"localhost\" is not an address: write \"127.0.0.1:1883\" or "
+     "\"[::1]:1883\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:70000'}",
+     "s.yaml:2: listeners[0].bind: \"127.0.0.1:70000\" is not an address: write "
+     "\"127.0.0.1:1883\" or \"[::1]:1883\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', transport: quic}",
+     "s.yaml:2: listeners[0].transport must be one of tcp, tls, not \"quic\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', transport: tcp}",
+     "s.yaml:2: listeners[0].authentication by certificate needs \"transport: tls\" with client "
+     "certificates; write authentication: [anonymous] to let everybody in"},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', authentication: [password]}",
+     "s.yaml:2: listeners[0].authentication must be one of certificate, anonymous, not "
+     "\"password\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', authentication: []}",
+     "s.yaml:2: listeners[0].authentication must be a list, such as [certificate] or "
+     "[anonymous]"},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', authentication: [certificate, certificate]}",
+     "s.yaml:2: listeners[0].authentication names a method twice"},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', policy: closed}",
+     "s.yaml:2: listeners[0].policy must be one of device, open, not \"closed\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', tls: {certificate: x}}",
+     "s.yaml:2: listeners[0].tls needs both certificate and private_key"},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', transport: tcp, authentication: [anonymous], "
+     "tls: {client_ca: x}}",
+     "s.yaml:2: listeners[0].tls needs \"transport: tls\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1'}\n  - {name: a, bind: '127.0.0.1:2'}",
+     "s.yaml:3: there are two listeners with the name \"a\""},
+    {"persistence: {sync: often}",
+     "s.yaml:1: persistence.sync must be one of commit, interval, none, not \"often\""},
+    {"identity: {server_names: x}",
+     "s.yaml:1: identity.server_names must be a list, such as [a, b]"},
+    {"identity: {device_certificate_life: forever}",
+     "s.yaml:1: identity.device_certificate_life must be a duration such as 100ms, 10s or 30d, "
+     "not \"forever\""},
+    {"admin: {bind: 8443}",
+     "s.yaml:1: admin.bind: \"8443\" is not an address: write \"127.0.0.1:1883\" or "
+     "\"[::1]:1883\""},
+};
+
+}  // namespace
+
+TEST_CASE("every mistake gets its sentence with file and line") {
+  for (const Mistake& mistake : mistakes) {
+    CAPTURE(mistake.text);
+    CHECK(error_of(mistake.text) == mistake.sentence);
+  }
+}
+
+TEST_CASE("what is not YAML is refused with its line") {
+  CHECK(error_of("a: b\nc: [").rfind("s.yaml:2: this is not YAML: ", 0) == 0);
+  CHECK(error_of("a: 'b").rfind("s.yaml:1: this is not YAML: ", 0) == 0);
+  CHECK(error_of(std::string(5'000, '[')) != "no error");
+}
+
+TEST_CASE("the default configuration survives being printed and read") {
+  const std::string text = configuration_text(default_configuration());
+  CHECK(configuration_text(parse_configuration(text, "default")) == text);
+  CHECK(configuration_text(parse_configuration("", "empty")) == text);
+  CHECK(configuration_text(parse_configuration("# nothing\n", "comment")) == text);
+}
+
+TEST_CASE("a full configuration survives being printed and read") {
+  const Configuration configuration = parse_configuration(R"(
+data_dir: "/var/lib/it's here"
+cores: {count: 2, pin: true}
+log: {level: debug, format: json}
+listeners:
+  - name: local
+    bind: 127.0.0.1:1883
+    transport: tcp
+    authentication: [anonymous]
+    policy: open
+    domain: shop
+  - name: both
+    bind: "[::1]:8883"
+    authentication: [certificate, anonymous]
+    tls: {certificate: /c.pem, private_key: /k.pem, client_ca: /ca.pem}
+limits: {packet_size_max: 1MiB, session_expiry_max: 1h, connect_timeout: 500ms, keep_alive_max: 0s}
+persistence: {sync: interval, interval: 250ms}
+identity:
+  enrolment: {bind: 127.0.0.1:0}
+  server_names: [gateway.example, 192.0.2.1]
+  device_certificate_life: 7d
+admin: {bind: 127.0.0.1:9443}
+metrics: {bind: 0.0.0.0:9000}
+)",
+                                                          "full");
+  CHECK(configuration.data_dir == "/var/lib/it's here");
+  CHECK(configuration.cores == 2);
+  CHECK(configuration.pin_cores);
+  REQUIRE(configuration.listeners.size() == 2);
+  CHECK(!configuration.listeners[0].tls);
+  CHECK(configuration.listeners[0].domain == "shop");
+  CHECK(configuration.listeners[1].domain == "both");
+  CHECK(configuration.listeners[1].client_certificate == transport::ClientCertificate::optional);
+  CHECK(configuration.limits.packet_size_max == 1024 * 1024);
+  CHECK(configuration.limits.session_expiry_max_seconds == 3'600);
+  CHECK(configuration.limits.connect_timeout == Milliseconds(500));
+  CHECK(configuration.persistence.sync == storage::SyncMode::interval);
+  CHECK(configuration.identity.server_names.size() == 2);
+  const std::string text = configuration_text(configuration);
+  CHECK(configuration_text(parse_configuration(text, "printed")) == text);
+}
+
+TEST_CASE("a file that is not there is named") {
+  CHECK_THROWS_WITH_AS(load_configuration("/nowhere/s.yaml"),
+                       "/nowhere/s.yaml: cannot be read: No such file or directory",
+                       ConfigurationError);
+}
+
+TEST_CASE("durations and sizes are read with their units and nothing else") {
+  CHECK(parse_duration("100ms") == Milliseconds(100));
+  CHECK(parse_duration("2min") == Milliseconds(120'000));
+  CHECK(parse_duration("30d") == std::chrono::days{30});
+  for (const char* wrong : {"", "s", "1", "-1s", "1 s", "1S", "99999999999999999999s", "1.5s"}) {
+    CHECK(!parse_duration(wrong));
+  }
+  CHECK(parse_size("0") == 0);
+  CHECK(parse_size("64KiB") == 65'536);
+  for (const char* wrong : {"", "KiB", "1KB", "-1", "99999999999GiB"}) {
+    CHECK(!parse_size(wrong));
+  }
+  CHECK(format_duration(Milliseconds(90'000)) == "90s");
+  CHECK(format_duration(Milliseconds(0)) == "0ms");
+  CHECK(format_size(3 * 1024 * 1024) == "3MiB");
+  CHECK(edit_distance("kitten", "sitting") == 3);
+  CHECK(edit_distance("", "abc") == 3);
+}
+
+}  // namespace skerry::app
