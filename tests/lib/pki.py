@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from server import wait_until
+
 PEM = serialization.Encoding.PEM
 DER = serialization.Encoding.DER
 
@@ -152,8 +154,17 @@ class Device:
         return context
 
     def enrol(self):
-        self.certificate = enrol(self.server, make_request(self.key, self.id),
-                                 self.self_signed_context())[0]
+        """Also when many enrol at once and the gateway asks to come back later."""
+        context = self.self_signed_context()
+
+        def answer():
+            try:
+                return enrol(self.server, make_request(self.key, self.id), context)
+            except EnrolmentRefused as refused:
+                if refused.code != "too_many_enrolments":
+                    raise
+                return None
+        self.certificate = wait_until(answer, "the gateway enrols", 120, pause=0.2)[0]
         self.certificate_file.write_bytes(self.certificate.public_bytes(PEM))
         return self
 
