@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 #include <ostream>
 
 namespace skerry::cli {
@@ -62,7 +63,15 @@ std::string cell(const boost::json::value* value) {
   if (value == nullptr || value->is_null()) {
     return "-";
   }
-  return value->is_string() ? std::string{value->get_string()} : boost::json::serialize(*value);
+  if (value->is_string()) {
+    return std::string{value->get_string()};
+  }
+  if (value->is_double()) {  // 21.5, where the JSON library would write 2.15E1
+    char text[32];
+    const auto written = std::to_chars(std::begin(text), std::end(text), value->get_double());
+    return {std::begin(text), written.ptr};
+  }
+  return boost::json::serialize(*value);
 }
 
 }  // namespace skerry::cli
