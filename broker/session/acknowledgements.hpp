@@ -1,6 +1,7 @@
 // Acknowledgements: what a connection still has to answer, in the order the requests came. An
 // answer leaves when it has reached the front and its gate has opened; so a slow commit holds back
-// what came after it and order is kept [MQTT-4.6.0-2, MQTT-4.6.0-3].
+// what came after it and order is kept (what [MQTT-4.6.0-2, MQTT-4.6.0-3] ask
+// of clients).
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,9 @@ struct Acknowledgement {
   mqtt::Reason reason = mqtt::Reason::success;
   mqtt::PacketId packet_id;
   const char* what = "";
-  GateId gate;        ///< 0: may leave
-  std::string frame;  ///< CONNACK, SUBACK, UNSUBACK: encoded already
+  GateId gate;           ///< 0: may leave
+  bool counted = false;  ///< ends a message that counts towards our Receive Maximum
+  std::string frame;     ///< CONNACK, SUBACK, UNSUBACK: encoded already
 };
 
 /// Belongs to one session. Size is bounded by what the session accepts before it stops reading.
@@ -34,8 +36,8 @@ class Acknowledgements {
 
   void push(Acknowledgement acknowledgement) { waiting_.push_back(std::move(acknowledgement)); }
 
-  /// Opens `gate`; the answer that waits for it, if it is still here, so that a failure can change
-  /// it.
+  /// Opens `gate` for the first answer that waits for it and gives that one, so that a failure can
+  /// change it; null: nothing waits for it any more.
   Acknowledgement* open(GateId gate) noexcept;
 
   /// Takes the front if it may leave.

@@ -21,17 +21,15 @@ Result<std::string_view, mqtt::Violation> InboundAliases::resolve(std::uint16_t 
   return std::string_view(name);
 }
 
-OutboundAliases::Alias OutboundAliases::take(std::string_view topic) {
-  const auto found = numbers_.find(std::string(topic));
+OutboundAliases::Alias OutboundAliases::choose(std::string_view topic) const {
+  const auto found = numbers_.find(topic);
   if (found != numbers_.end()) {
     return {found->second, true};
   }
   if (numbers_.size() >= maximum_) {
     return {};
   }
-  const auto number = static_cast<std::uint16_t>(numbers_.size() + 1);
-  numbers_.emplace(topic, number);
-  return {number, false};
+  return {next_number(), false};  // [MQTT-3.3.2-11]
 }
 
 }  // namespace skerry::session

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -18,7 +19,8 @@ class InboundAliases {
   explicit InboundAliases(std::uint16_t maximum) : maximum_(maximum) {}
 
   /// Resolves or sets. `topic` empty: the name set before; protocol_error when there is none
-  /// [MQTT-3.3.2-12]. topic_alias_invalid for 0 or above the maximum [MQTT-3.3.2-8, MQTT-3.3.2-9].
+  /// (section 3.3.2.3.4). topic_alias_invalid for 0 or above the maximum [MQTT-3.3.2-8,
+  /// MQTT-3.3.2-9]; all others are accepted [MQTT-3.3.2-12].
   /// The view lives until the alias is set again.
   Result<std::string_view, mqtt::Violation> resolve(std::uint16_t alias, std::string_view topic);
 
@@ -37,11 +39,18 @@ class OutboundAliases {
     std::uint16_t number = 0;  ///< 0: send the topic without alias
     bool known = false;        ///< the client has it already: the topic may stay empty
   };
-  Alias take(std::string_view topic);
+  /// What to use for `topic`. A number that the client does not know yet is fixed by confirm(),
+  /// once the packet that teaches it is on its way.
+  Alias choose(std::string_view topic) const;
+  void confirm(std::string_view topic) { numbers_.emplace(topic, next_number()); }
 
  private:
+  std::uint16_t next_number() const noexcept {
+    return static_cast<std::uint16_t>(numbers_.size() + 1);
+  }
+
   std::uint16_t maximum_;
-  std::unordered_map<std::string, std::uint16_t> numbers_;
+  std::map<std::string, std::uint16_t, std::less<>> numbers_;
 };
 
 }  // namespace skerry::session

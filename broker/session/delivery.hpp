@@ -30,8 +30,9 @@ inline constexpr CoreIndex no_core{0xffff};
 struct Delivery {
   /// queued → (committing →) sent → acknowledged at QoS 1;
   /// queued → (committing →) sent → (releasing →) released → completed at QoS 2.
-  /// The states in brackets wait for storage and occur in persistent sessions only.
-  enum class State : std::uint8_t { queued, committing, sent, releasing, released };
+  /// The states in brackets wait for storage and occur in persistent sessions only. From committing
+  /// a failure leads to unsaved, from where it is tried again; it keeps its place and packet id.
+  enum class State : std::uint8_t { queued, committing, unsaved, sent, releasing, released };
 
   mqtt::MessagePtr message;  ///< null once nothing can need it again
   StoredPtr stored;          ///< null when the message is not on disk
@@ -41,7 +42,8 @@ struct Delivery {
   mqtt::PacketId packet_id;
   mqtt::Qos qos = mqtt::Qos::at_most_once;
   bool retain = false;
-  bool on_wire = false;  ///< this connection has seen it
+  bool on_wire = false;      ///< this connection has seen it
+  bool sent_before = false;  ///< some connection may have seen it: it goes out again with DUP
   State state = State::queued;
 };
 

@@ -48,7 +48,11 @@ void Session::dispatch(const mqtt::Packet& packet, Now now) {
   if (std::holds_alternative<mqtt::Pingreq>(packet)) {  // [MQTT-3.12.4-1]
     std::string frame;
     mqtt::encode(mqtt::Pingresp{}, settings_.version, frame);
-    return answer(mqtt::PacketType::pingresp, std::move(frame), GateId{}, now);
+    if (!open_) {
+      return answer(mqtt::PacketType::pingresp, std::move(frame), GateId{}, now);
+    }
+    link_->output().append(frame);  // it says that we live, so it waits for no commit
+    return link_->output_changed();
   }
   if (const auto* disconnect = std::get_if<mqtt::Disconnect>(&packet)) {
     return on_disconnect(*disconnect, now);
@@ -95,13 +99,16 @@ bool Session::accept_inbound_id(const mqtt::Publish& publish, Now now) {
   if (publish.qos == mqtt::Qos::exactly_once &&
       std::find(inbound_ids_.begin(), inbound_ids_.end(), publish.packet_id) !=
           inbound_ids_.end()) {
-    // Received before: it is answered again and not routed again [MQTT-4.3.3-10]. When the first
-    // answer still waits for its commit, this one stands behind it.
-    acknowledge({.type = mqtt::PacketType::pubrec, .packet_id = publish.packet_id}, now);
+    // Received before: it is answered again and not routed again [MQTT-4.3.3-10]. While its commit
+    // is under way, on behalf of an earlier connection perhaps, this answer waits for it, too.
+    acknowledge({.type = mqtt::PacketType::pubrec,
+                 .packet_id = publish.packet_id,
+                 .gate = pending_inbound(publish.packet_id)},
+                now);
     return false;
   }
   const std::uint16_t maximum = host_.limits().receive_maximum;
-  if (settings_.version == mqtt::Version::v5 && inbound_open_ >= maximum) {  // [MQTT-3.3.4-9]
+  if (settings_.version == mqtt::Version::v5 && inbound_open_ >= maximum) {  // [MQTT-3.3.4-7]
     fail({mqtt::Reason::receive_maximum_exceeded,
           "more QoS 1 and 2 messages are open than the server's Receive Maximum"},
          now);
@@ -115,19 +122,20 @@ void Session::handle_publish(mqtt::Publish& publish, Now now) {
     return;
   }
   const bool twice = publish.qos == mqtt::Qos::exactly_once;
-  ++inbound_open_;
-  if (twice) {
-    inbound_ids_.push_back(publish.packet_id);
-  }
   const PublishOutcome outcome = host_.publish(*this, publish, now);
   if (link_ == nullptr) {
     return;
   }
+  const bool refused = mqtt::is_error(outcome.reason);
+  ++inbound_open_;
+  if (twice && !refused) {  // a refused packet id is free again [MQTT-4.3.3-9]
+    inbound_ids_.push_back(publish.packet_id);
+    if (outcome.gate != GateId{}) {
+      inbound_pending_.push_back({publish.packet_id, outcome.gate});
+    }
+  }
   if (outcome.reason == mqtt::Reason::quota_exceeded && settings_.version != mqtt::Version::v5) {
     // 3.1.1 has no negative answer: silence and a close make the client send it again later.
-    if (twice) {
-      std::erase(inbound_ids_, publish.packet_id);
-    }
     host_.end_connection(*this, outcome.reason, outcome.what, CloseCause::storage_failure, now);
     return;
   }
@@ -135,10 +143,11 @@ void Session::handle_publish(mqtt::Publish& publish, Now now) {
                .reason = outcome.reason,
                .packet_id = publish.packet_id,
                .what = outcome.what,
-               .gate = outcome.gate},
+               .gate = outcome.gate,
+               .counted = !twice || refused},
               now);
   if (acknowledgements_.size() >= acknowledgements_waiting_max) {
-    pause_reading(true, now);
+    set_paused(paused_by_host_, true, now);
   }
 }
 
@@ -161,7 +170,7 @@ void Session::on_pubrel(const mqtt::Pubrel& packet, Now now) {
 
 void Session::on_disconnect(const mqtt::Disconnect& packet, Now now) {
   if (packet.session_expiry_interval) {
-    if (expiry_seconds_ == 0 && *packet.session_expiry_interval != 0) {  // [MQTT-3.14.2-2]
+    if (expiry_seconds_ == 0 && *packet.session_expiry_interval != 0) {  // section 3.14.2.2.2
       return fail({mqtt::Reason::protocol_error,
                    "a session that began without expiry cannot be given one in DISCONNECT"},
                   now);

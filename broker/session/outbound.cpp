@@ -11,10 +11,28 @@ namespace skerry::session {
 
 using State = Delivery::State;
 
+// What an earlier connection left open counts, too: it is sent before anything new.
 bool Session::can_send() const noexcept {
-  return open_ && on_wire_ < settings_.send_window &&
-         inflight_.size() < host_.limits().inflight_max &&
+  return open_ && inflight_.size() < settings_.send_window &&
          link_->output().size() < host_.limits().output_bytes_max;
+}
+
+bool Session::may_write() const noexcept {
+  return open_ && on_wire_ < settings_.send_window &&  // [MQTT-3.3.4-9]
+         link_->output().size() < host_.limits().output_bytes_max;
+}
+
+OutboundAliases::Alias Session::choose_alias(std::string_view topic, mqtt::PublishHeader& header) {
+  if (settings_.topic_alias_maximum == 0) {
+    return {};
+  }
+  if (outbound_aliases_ == nullptr) {
+    outbound_aliases_ = std::make_unique<OutboundAliases>(settings_.topic_alias_maximum);
+  }
+  const OutboundAliases::Alias alias = outbound_aliases_->choose(topic);
+  header.topic_alias = alias.number;
+  header.topic_empty = alias.known;
+  return alias;
 }
 
 void Session::deliver_at_most_once(const mqtt::Publish& publish, const Match& match,
@@ -34,23 +52,20 @@ void Session::deliver_at_most_once(const mqtt::Publish& publish, const Match& ma
   header.message_expiry_interval = publish.properties.message_expiry_interval;
   const std::size_t before = out.size();
   const bool plain = match.subscription_identifiers.empty() && settings_.topic_alias_maximum == 0;
+  OutboundAliases::Alias alias;
   if (plain && cache != nullptr) {
     cache->append(publish, header, settings_.version, out);
   } else {
-    if (settings_.topic_alias_maximum != 0) {
-      if (outbound_aliases_ == nullptr) {
-        outbound_aliases_ = std::make_unique<OutboundAliases>(settings_.topic_alias_maximum);
-      }
-      const auto alias = outbound_aliases_->take(publish.topic);
-      header.topic_alias = alias.number;
-      header.topic_empty = alias.known;
-    }
+    alias = choose_alias(publish.topic, header);
     mqtt::encode_publish(publish, header, settings_.version, out);
   }
   if (!fits(out.size() - before)) {  // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
     out.resize(before);
     counters.dropped[static_cast<int>(DropReason::too_large)].add();
     return;
+  }
+  if (alias.number != 0 && !alias.known) {
+    outbound_aliases_->confirm(publish.topic);
   }
   counters.messages_sent[0].add();
   link_->output_changed();
@@ -61,6 +76,9 @@ void Session::deliver(Delivery delivery, const mqtt::Publish& publish, Now now) 
     send_new(std::move(delivery), &publish, now);
   } else if (persistent() || connected()) {
     enqueue(std::move(delivery));
+    if (can_send()) {
+      pump(now);
+    }
   }
 }
 
@@ -101,43 +119,63 @@ void Session::pump(Now now) {
 }
 
 // What an earlier connection had open goes first, in its order and with its packet ids
-// [MQTT-4.4.0-1] [MQTT-4.6.0-1].
+// [MQTT-4.4.0-1] (the order is what [MQTT-4.6.0-1] asks of clients).
 void Session::resend(Now now) {
-  for (std::size_t i = 0; i < inflight_.size() && on_wire_ < settings_.send_window; ++i) {
+  if (!resend_due_) {
+    return;
+  }
+  bool held_back = false;
+  for (std::size_t i = 0; i < inflight_.size();) {
     Delivery& delivery = inflight_[i];
-    if (delivery.on_wire) {
-      continue;
+    // A PUBREL waits for no window [MQTT-3.3.4-10].
+    const bool may = may_write() || delivery.state == State::released;
+    held_back = held_back || (!delivery.on_wire && !may);
+    if (delivery.on_wire || !may || resend_one(delivery, now)) {
+      ++i;
     }
-    if (delivery.state == State::sent) {
-      delivery.on_wire = true;
-      ++on_wire_;
-      write_publish(delivery, nullptr, true, now);
-    } else if (delivery.state == State::released) {
+  }
+  resend_due_ = held_back;
+}
+
+// False: the delivery is gone, since it is too large for this client.
+bool Session::resend_one(Delivery& delivery, Now now) {
+  switch (delivery.state) {
+    case State::queued:
+    case State::committing:
+    case State::releasing:
+      return true;  // comes here again when its commit is done
+    case State::unsaved:
+      store_packet_id(delivery, now);
+      return true;
+    case State::sent:
+      return write_publish(delivery, nullptr, now);
+    case State::released:
       delivery.on_wire = true;
       ++on_wire_;
       write_release(delivery.packet_id);
-    }
+      return true;
   }
+  return true;
 }
 
 void Session::send_new(Delivery delivery, const mqtt::Publish* publish, Now now) {
-  delivery.packet_id = next_packet_id();
+  delivery.packet_id = next_packet_id();  // [MQTT-4.3.3-1]
   const bool store_first =
       delivery.qos == mqtt::Qos::exactly_once && durable_id_ != DurableId{} && delivery.stored;
-  if (store_first) {
-    delivery.state = State::committing;
-    const mqtt::PacketId packet_id = delivery.packet_id;
-    const Delivery& kept = inflight_.push_back(std::move(delivery));
-    if (host_.store_outbound(*this, kept) == GateId{}) {
-      outbound_stored(packet_id, GateResult::passed, now);
-    }
-    return;
-  }
   delivery.state = State::sent;
-  delivery.on_wire = true;
-  ++on_wire_;
   Delivery& kept = inflight_.push_back(std::move(delivery));
-  write_publish(kept, publish, false, now);
+  if (store_first) {
+    store_packet_id(kept, now);
+  } else {
+    write_publish(kept, publish, now);
+  }
+}
+
+void Session::store_packet_id(Delivery& delivery, Now now) {
+  delivery.state = State::committing;
+  if (host_.store_outbound(*this, delivery) == GateId{}) {
+    outbound_stored(delivery.packet_id, GateResult::passed, now);
+  }
 }
 
 void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now now) {
@@ -146,13 +184,9 @@ void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now n
     return;
   }
   if (result == GateResult::failed) {
-    // It goes back to the head of the queue; the client comes again when storage is well.
-    Delivery again = std::move(*delivery);
-    remove_inflight(*delivery);
-    again.state = State::queued;
-    queue_bytes_ += again.message->size_bytes();
-    queue_.push_front(std::move(again));
-    if (link_ != nullptr) {
+    delivery->state = State::unsaved;
+    resend_due_ = true;
+    if (link_ != nullptr) {  // the client comes again when storage is well
       host_.end_connection(*this, mqtt::Reason::quota_exceeded,
                            "the server could not store the state of a QoS 2 delivery",
                            CloseCause::storage_failure, now);
@@ -160,31 +194,26 @@ void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now n
     return;
   }
   delivery->state = State::sent;
-  if (open_ && on_wire_ < settings_.send_window) {
-    delivery->on_wire = true;
-    ++on_wire_;
-    write_publish(*delivery, nullptr, false, now);
+  if (resend_due_ || !may_write()) {
+    resend_due_ = true;  // behind what was open before
+    resend(now);
+  } else {
+    write_publish(*delivery, nullptr, now);
   }
 }
 
-void Session::write_publish(Delivery& delivery, const mqtt::Publish* publish, bool dup, Now now) {
+// False: too large for the client, so it is given up and gone from the window.
+bool Session::write_publish(Delivery& delivery, const mqtt::Publish* publish, Now now) {
   std::string& out = link_->output();
   const std::size_t before = out.size();
   mqtt::PublishHeader header{.packet_id = delivery.packet_id,
                              .qos = delivery.qos,
                              .retain = delivery.retain,
-                             .dup = dup,
+                             .dup = delivery.sent_before,  // [MQTT-3.3.1-1] [MQTT-3.3.1-3]
                              .message_expiry_interval = {},
                              .subscription_identifiers = delivery.subscription_identifiers};
   const std::string_view topic = publish != nullptr ? publish->topic : delivery.message->topic();
-  if (settings_.topic_alias_maximum != 0) {
-    if (outbound_aliases_ == nullptr) {
-      outbound_aliases_ = std::make_unique<OutboundAliases>(settings_.topic_alias_maximum);
-    }
-    const auto alias = outbound_aliases_->take(topic);
-    header.topic_alias = alias.number;
-    header.topic_empty = alias.known;
-  }
+  const OutboundAliases::Alias alias = choose_alias(topic, header);
   if (publish != nullptr) {
     header.message_expiry_interval = publish->properties.message_expiry_interval;
     mqtt::encode_publish(*publish, header, settings_.version, out);
@@ -199,13 +228,19 @@ void Session::write_publish(Delivery& delivery, const mqtt::Publish* publish, bo
     }
     host_.finish(*this, delivery);
     remove_inflight(delivery);
-    return;
+    return false;
   }
+  if (alias.number != 0 && !alias.known) {
+    outbound_aliases_->confirm(topic);
+  }
+  delivery.on_wire = delivery.sent_before = true;
+  ++on_wire_;
   host_.counters().messages_sent[static_cast<int>(delivery.qos)].add();
   link_->output_changed();
-  if (!persistent() && delivery.group_core == no_core) {
+  if (!outlives() && delivery.group_core == no_core) {
     delivery.message = {};  // nothing can ask for it again: the session ends with the connection
   }
+  return true;
 }
 
 void Session::write_release(mqtt::PacketId packet_id) {
@@ -235,7 +270,10 @@ void Session::on_pubrec(const mqtt::Pubrec& packet, Now now) {
     }
     return;
   }
-  if (mqtt::is_error(packet.reason)) {  // [MQTT-4.3.3-4]: refused, and that ends it
+  if (mqtt::is_error(packet.reason)) {  // [MQTT-4.4.0-2]: refused, and that ends it
+    if (delivery->state != State::sent) {
+      return;  // it has been taken already
+    }
     host_.finish(*this, *delivery);
     host_.forget_outbound(*this, packet.packet_id);
     remove_inflight(*delivery);
@@ -274,7 +312,8 @@ void Session::released_stored(mqtt::PacketId packet_id, GateResult result, Now n
   delivery->message = {};
   if (open_ && delivery->on_wire) {
     write_release(packet_id);
-  } else if (open_) {
+  } else {
+    resend_due_ = true;
     pump(now);
   }
 }
@@ -337,6 +376,7 @@ void Session::remove_restored(const std::set<std::uint64_t>& message_ids) {
 
 void Session::restore_inflight(Delivery delivery) {
   last_packet_id_ = std::max(last_packet_id_, delivery.packet_id.value);
+  delivery.sent_before = true;
   inflight_.push_back(std::move(delivery));
 }
 

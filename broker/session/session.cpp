@@ -32,7 +32,8 @@ void Session::attach(Link& link, const ConnectionSettings& settings, std::string
   link_ = &link;
   settings_ = settings;
   open_ = false;
-  reading_paused_ = false;
+  paused_by_host_ = paused_by_answers_ = false;
+  resend_due_ = true;
   last_received_ = now.steady;
   acknowledge({.type = mqtt::PacketType::connack, .gate = gate, .frame = std::move(connack)}, now);
 }
@@ -40,7 +41,7 @@ void Session::attach(Link& link, const ConnectionSettings& settings, std::string
 void Session::detach() {
   link_ = nullptr;
   open_ = false;
-  reading_paused_ = false;
+  paused_by_host_ = paused_by_answers_ = false;
   acknowledgements_.reset();
   inbound_aliases_.reset();
   outbound_aliases_.reset();
@@ -60,12 +61,21 @@ SteadyTime Session::keep_alive_deadline() const noexcept {
 }
 
 void Session::pause_reading(bool paused, Now now) {
-  if (link_ == nullptr || reading_paused_ == paused) {
+  set_paused(paused, paused_by_answers_, now);
+}
+
+void Session::set_paused(bool by_host, bool by_answers, Now now) {
+  const bool was = paused_by_host_ || paused_by_answers_;
+  const bool will_be = by_host || by_answers;
+  if (link_ == nullptr) {
     return;
   }
-  reading_paused_ = paused;
-  last_received_ = now.steady;  // the peer is not late while it was we who did not listen
-  link_->pause_reading(paused);
+  paused_by_host_ = by_host;
+  paused_by_answers_ = by_answers;
+  if (was != will_be) {
+    last_received_ = now.steady;  // the peer is not late while it was we who did not listen
+    link_->pause_reading(will_be);
+  }
 }
 
 void Session::answer(mqtt::PacketType type, std::string frame, GateId gate, Now now) {
@@ -80,22 +90,58 @@ void Session::acknowledge(Acknowledgement acknowledgement, Now now) {
   acknowledgements_.push(std::move(acknowledgement));
 }
 
+GateId Session::pending_inbound(mqtt::PacketId packet_id) const noexcept {
+  for (const PendingInbound& pending : inbound_pending_) {
+    if (pending.packet_id == packet_id) {
+      return pending.gate;
+    }
+  }
+  return {};
+}
+
+// True when the gate was that of a QoS 2 message. One that could not be stored is not received: the
+// same packet id will be a new message [MQTT-4.3.3-9], also when nobody is there to be told.
+bool Session::settle_inbound(GateId gate, GateResult result) {
+  const auto pending =
+      std::find_if(inbound_pending_.begin(), inbound_pending_.end(),
+                   [gate](const PendingInbound& each) { return each.gate == gate; });
+  if (pending == inbound_pending_.end()) {
+    return false;
+  }
+  if (result == GateResult::failed && std::erase(inbound_ids_, pending->packet_id) > 0 &&
+      inbound_open_ > 0) {
+    --inbound_open_;
+  }
+  inbound_pending_.erase(pending);
+  return true;
+}
+
+// False: the version or the packet has no way to say so.
+bool Session::refuse(Acknowledgement& waiting) const noexcept {
+  const bool has_reason =
+      waiting.type == mqtt::PacketType::puback || waiting.type == mqtt::PacketType::pubrec;
+  if (!has_reason || settings_.version != mqtt::Version::v5) {
+    return false;
+  }
+  waiting.reason = mqtt::Reason::quota_exceeded;
+  waiting.what = "the server could not store this message; try again later";
+  return true;
+}
+
 void Session::open_acknowledgement(GateId gate, GateResult result, Now now) {
+  const bool twice = settle_inbound(gate, result);
   Acknowledgement* waiting = acknowledgements_.open(gate);
   if (waiting == nullptr || link_ == nullptr) {
     return;  // the connection that asked is gone
   }
-  if (result == GateResult::failed) {
-    const bool has_reason =
-        waiting->type == mqtt::PacketType::puback || waiting->type == mqtt::PacketType::pubrec;
-    if (!has_reason || settings_.version != mqtt::Version::v5) {
+  // A QoS 2 message that was sent again meanwhile has more than one answer waiting.
+  for (; waiting != nullptr; waiting = twice ? acknowledgements_.open(gate) : nullptr) {
+    if (result == GateResult::failed && !refuse(*waiting)) {
       host_.end_connection(*this, mqtt::Reason::quota_exceeded,
                            "the server could not store this; try again later",
                            CloseCause::storage_failure, now);
       return;
     }
-    waiting->reason = mqtt::Reason::quota_exceeded;
-    waiting->what = "the server could not store this message; try again later";
   }
   drain_acknowledgements(now);
 }
@@ -108,8 +154,8 @@ void Session::drain_acknowledgements(Now now) {
     }
     write_acknowledgement(*next, now);
   }
-  if (reading_paused_ && acknowledgements_.size() < acknowledgements_waiting_max / 2) {
-    pause_reading(false, now);
+  if (paused_by_answers_ && acknowledgements_.size() < acknowledgements_waiting_max / 2) {
+    set_paused(paused_by_host_, false, now);
   }
 }
 
@@ -139,15 +185,10 @@ void Session::write_acknowledgement(const Acknowledgement& acknowledgement, Now 
                      settings_.version, out);
   }
   link_->output_changed();
-  const bool ends_inbound = acknowledgement.type == PacketType::puback ||
-                            acknowledgement.type == PacketType::pubcomp ||
-                            (acknowledgement.type == PacketType::pubrec && failed);
-  if (ends_inbound && inbound_open_ > 0) {
+  const bool completed = acknowledgement.type == PacketType::pubcomp &&
+                         std::erase(inbound_ids_, acknowledgement.packet_id) > 0;
+  if ((acknowledgement.counted || completed) && inbound_open_ > 0) {
     --inbound_open_;
-  }
-  if (acknowledgement.type == PacketType::pubcomp ||
-      (acknowledgement.type == PacketType::pubrec && failed)) {
-    std::erase(inbound_ids_, acknowledgement.packet_id);
   }
   if (acknowledgement.type == PacketType::connack && !open_) {
     open_ = true;

@@ -113,10 +113,11 @@ class Session {
   /// The connection can take more output, or the host wants waiting messages to move.
   void pump(Now now);
 
+  /// The host is behind (or is not any more) and wants nothing read.
   void pause_reading(bool paused, Now now);
   /// While we do not read, nobody is late: the keep-alive begins anew.
   void excuse_silence(Now now) noexcept {
-    if (reading_paused_) {
+    if (paused_by_host_ || paused_by_answers_) {
       last_received_ = now.steady;
     }
   }
@@ -135,7 +136,7 @@ class Session {
   void deliver_at_most_once(const mqtt::Publish& publish, const Match& match, FrameCache* cache);
 
   /// Must deliver() be given a message block, because it may have to wait or be sent again?
-  bool needs_message() const noexcept { return persistent() || !can_send() || !queue_.empty(); }
+  bool needs_message() const noexcept { return outlives() || !can_send() || !queue_.empty(); }
 
   /// Takes a QoS 1 or 2 message: sends it when the window allows, else queues it under the caps.
   /// `publish` shows the content; `delivery.message` may be null when needs_message() is false.
@@ -179,15 +180,26 @@ class Session {
   void on_disconnect(const mqtt::Disconnect& packet, Now now);
   void dispatch(const mqtt::Packet& packet, Now now);
 
+  /// What is sent may be wanted again: after a reconnect, or once its packet id is stored.
+  bool outlives() const noexcept { return persistent() || durable_id_ != DurableId{}; }
+
+  GateId pending_inbound(mqtt::PacketId packet_id) const noexcept;
+  bool settle_inbound(GateId gate, GateResult result);
+  bool refuse(Acknowledgement& waiting) const noexcept;
+  void set_paused(bool by_host, bool by_answers, Now now);
   void acknowledge(Acknowledgement acknowledgement, Now now);
   void drain_acknowledgements(Now now);
   void write_acknowledgement(const Acknowledgement& acknowledgement, Now now);
   void fail(const mqtt::Violation& violation, Now now);
 
   bool can_send() const noexcept;
+  bool may_write() const noexcept;
   void resend(Now now);
+  bool resend_one(Delivery& delivery, Now now);
   void send_new(Delivery delivery, const mqtt::Publish* publish, Now now);
-  void write_publish(Delivery& delivery, const mqtt::Publish* publish, bool dup, Now now);
+  void store_packet_id(Delivery& delivery, Now now);
+  bool write_publish(Delivery& delivery, const mqtt::Publish* publish, Now now);
+  OutboundAliases::Alias choose_alias(std::string_view topic, mqtt::PublishHeader& header);
   void write_release(mqtt::PacketId packet_id);
   void enqueue(Delivery delivery);
   void drop_front(DropReason reason);
@@ -209,7 +221,9 @@ class Session {
   std::string peer_address_;
   ConnectionSettings settings_;
   bool open_ = false;
-  bool reading_paused_ = false;
+  bool paused_by_host_ = false;
+  bool paused_by_answers_ = false;
+  bool resend_due_ = false;  ///< something in flight may have to be written
   std::uint16_t last_packet_id_ = 0;
   std::uint16_t inbound_open_ = 0;  ///< QoS 1 and 2 of the client that are not acknowledged
   std::uint32_t on_wire_ = 0;       ///< in-flight deliveries that this connection has seen
@@ -219,6 +233,11 @@ class Session {
   Ring<Delivery> queue_;                     ///< waits for the window
   Ring<Delivery> inflight_;                  ///< in the order of sending
   std::vector<mqtt::PacketId> inbound_ids_;  ///< QoS 2 received, not released
+  struct PendingInbound {
+    mqtt::PacketId packet_id;
+    GateId gate;
+  };
+  std::vector<PendingInbound> inbound_pending_;  ///< those of them that are not stored yet
   std::vector<Subscription> subscriptions_;
   std::unique_ptr<StoredWill> will_;
   std::unique_ptr<InboundAliases> inbound_aliases_;
