@@ -259,9 +259,8 @@ awaitable<http::Response> DeviceHandlers::erase(const http::Request& request) {
   auto disconnect = [&view = services_->view, owner = "device:" + id](auto done) {
     view.disconnect_owner(owner, mqtt::Reason::administrative_action, done);
   };
-  const auto closed = co_await http::await_callback<std::uint64_t>(std::move(disconnect));
-  services_->log("admin: " + request.principal + " deleted device " + id + ", " +
-                 std::to_string(closed) + " sessions ended");
+  co_await http::await_callback<std::uint64_t>(std::move(disconnect));
+  services_->log("admin: " + request.principal + " deleted device " + id);
   if (!outcome) {
     co_return registry_problem(outcome.error());
   }

@@ -37,7 +37,7 @@ std::string describe_problem(const HttpsResponse& response) {
     place = pointer.empty() ? std::string{} : " at " + pointer;
   }
   sentence += " (" + member(problem, "code") + ", " + status + place + ")";
-  if (response.status == 401) {
+  if (response.status == 401 && member(problem, "code") != "wrong_credentials") {
     sentence += "; log in with: skerryctl login";
   }
   return visible(sentence);

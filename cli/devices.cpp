@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <ostream>
 
 #include "cli/api.hpp"
@@ -35,7 +34,7 @@ std::string valid_until(const boost::json::object& device) {
 
 void print_device(Session& session, const boost::json::object& device) {
   if (session.output == Output::json) {
-    session.out << boost::json::serialize(device) << '\n';
+    session.out << json_text(device) << '\n';
     return;
   }
   std::vector<Row> rows;
@@ -89,7 +88,7 @@ void devices_add(Session& session, const DeviceAddOptions& options) {
     throw;
   }
   if (session.output == Output::json) {
-    session.out << boost::json::serialize(device) << '\n';
+    session.out << json_text(device) << '\n';
     return;
   }
   if (!made.empty()) {
@@ -118,7 +117,7 @@ void devices_list(Session& session) {
         return true;
       });
   if (session.output == Output::json) {
-    session.out << boost::json::serialize(all) << '\n';
+    session.out << json_text(all) << '\n';
   } else {
     print_table(session.out, {"ID", "STATE", "KEYS", "CERTIFICATE UNTIL", "CREATED"}, rows);
   }

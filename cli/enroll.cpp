@@ -1,7 +1,6 @@
 // device enroll: what a device does to get its certificate, by EST (RFC 7030). The private key
 // signs here and goes nowhere.
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <ostream>
 
 #include "base/now.hpp"
@@ -11,6 +10,7 @@
 #include "cli/file.hpp"
 #include "cli/https_client.hpp"
 #include "cli/key_file.hpp"
+#include "cli/output.hpp"
 #include "crypto/encoding.hpp"
 #include "crypto/pkcs7.hpp"
 #include "crypto/request.hpp"
@@ -143,7 +143,7 @@ void device_enroll(Session& session, const EnrollOptions& options) {
                                     {"serial", fields->serial},
                                     {"certificate", certificate_path},
                                     {"ca", ca_path}};
-    session.out << boost::json::serialize(files) << '\n';
+    session.out << json_text(files) << '\n';
     return;
   }
   session.out << "Enrolled " << options.id << ", certificate " << fields->serial << '\n'

@@ -2,6 +2,7 @@
 #include "cli/output.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <ostream>
@@ -16,7 +17,39 @@ std::size_t width_of(const std::string& text) {
   }));
 }
 
+void append_json(std::string& out, const boost::json::value& value) {
+  if (value.is_double()) {
+    std::array<char, 32> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value.get_double());
+    out.append(text.data(), end.ptr);
+  } else if (value.is_array()) {
+    const char* separator = "[";
+    for (const boost::json::value& item : value.get_array()) {
+      out.append(separator);
+      append_json(out, item);
+      separator = ",";
+    }
+    out.append(value.get_array().empty() ? "[]" : "]");
+  } else if (value.is_object()) {
+    const char* separator = "{";
+    for (const auto& member : value.get_object()) {
+      out.append(separator).append(boost::json::serialize(member.key())).append(":");
+      append_json(out, member.value());
+      separator = ",";
+    }
+    out.append(value.get_object().empty() ? "{}" : "}");
+  } else {
+    out.append(boost::json::serialize(value));
+  }
+}
+
 }  // namespace
+
+std::string json_text(const boost::json::value& value) {
+  std::string text;
+  append_json(text, value);
+  return text;
+}
 
 std::string visible(const std::string& text) {
   constexpr std::string_view digits = "0123456789abcdef";

@@ -17,6 +17,9 @@ void print_table(std::ostream& out, const Row& header, const std::vector<Row>& r
 /// A cell's text: strings as they are, everything else as JSON; "-" for null and absent.
 std::string cell(const boost::json::value* value);
 
+/// JSON with numbers in their shortest form: 21.5 and not 2.15E1.
+std::string json_text(const boost::json::value& value);
+
 /// `text` with control characters made visible.
 std::string visible(const std::string& text);
 

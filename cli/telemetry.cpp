@@ -1,6 +1,5 @@
 // telemetry latest, query.
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <ostream>
 
 #include "cli/api.hpp"
@@ -62,7 +61,7 @@ void telemetry_latest(Session& session, const std::string& id) {
         return true;
       });
   if (session.output == Output::json) {
-    session.out << boost::json::serialize(all) << '\n';
+    session.out << json_text(all) << '\n';
   } else {
     print_table(session.out, {"KEY", "VALUE", "TIME"}, rows);
   }
@@ -85,7 +84,7 @@ void telemetry_query(Session& session, const QueryOptions& options) {
     return !options.limit;  // with a limit the first page is all that was asked for
   });
   if (session.output == Output::json) {
-    session.out << boost::json::serialize(all) << '\n';
+    session.out << json_text(all) << '\n';
   } else {
     print_table(session.out, {"TIME", "KEY", "VALUE"}, rows);
   }

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <boost/json/parse.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -231,4 +232,12 @@ TEST_CASE("tables line up and nothing in them can play with the terminal") {
   std::ostringstream out;
   print_table(out, {"KEY", "VALUE"}, {{"t\xC3\xA4", "1"}, {"long", "a\x1b[2J\n\xC2\x9b"}});
   CHECK(out.str() == "KEY   VALUE\nt\xC3\xA4    1\nlong  a\\x1b[2J\\x0a\\xc2\\x9b\n");
+}
+
+TEST_CASE("numbers are printed as people write them") {
+  const auto value =
+      boost::json::parse(R"({"a":21.5,"b":[1e300,-0.001,7,true,null,"x\"y"],"c":{},"d":[]})");
+  CHECK(json_text(value) == R"({"a":21.5,"b":[1e+300,-0.001,7,true,null,"x\"y"],"c":{},"d":[]})");
+  CHECK(cell(&value.at("a")) == "21.5");
+  CHECK(cell(nullptr) == "-");
 }
