@@ -16,8 +16,6 @@ using plugin::PolicyKind;
 using plugin::Verdict;
 
 constexpr std::string_view device_tree = "devices/";
-constexpr std::string_view shadow_tree = "$aws/things/";
-constexpr std::string_view shadow_level = "/shadow/";
 
 /// The levels behind `devices/{id}/`. Deep topics are counted, but only the first are kept.
 struct Levels {
@@ -253,25 +251,6 @@ Decision DevicePolicy::decide(const Identity& identity, Action action,
       return decide_service(identity.policy, action, topic);
   }
   return deny("unknown policy");
-}
-
-bool DevicePolicy::rewrite_alias(const Identity&, std::string_view topic,
-                                 std::string& native) const {
-  if (!topic.starts_with(shadow_tree)) {
-    return false;
-  }
-  const std::string_view behind = topic.substr(shadow_tree.size());
-  const std::size_t id_end = behind.find('/');
-  if (id_end == 0 || id_end == std::string_view::npos ||
-      !behind.substr(id_end).starts_with(shadow_level) ||
-      behind.size() == id_end + shadow_level.size()) {
-    return false;
-  }
-  native.assign(device_tree)
-      .append(behind.substr(0, id_end))
-      .append("/twin/")
-      .append(behind.substr(id_end + shadow_level.size()));
-  return true;
 }
 
 }  // namespace skerry::auth

@@ -19,11 +19,6 @@ class DevicePolicy : public plugin::Authorizer {
   plugin::Decision decide(const plugin::Identity& identity, plugin::Action action,
                           std::string_view topic) const override;
 
-  /// `$aws/things/{id}/shadow/{rest}` → `devices/{id}/twin/{rest}`, names and filters alike,
-  /// whoever asks: whether `{id}` is theirs is decided afterwards. Allocates only for an alias.
-  bool rewrite_alias(const plugin::Identity& identity, std::string_view topic,
-                     std::string& native) const override;
-
   std::uint64_t epoch() const noexcept override { return epoch_.load(std::memory_order_acquire); }
   /// Lets covers be asked again, after identities or rules have changed. Any thread.
   void advance_epoch() noexcept { epoch_.fetch_add(1, std::memory_order_acq_rel); }

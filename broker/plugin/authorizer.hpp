@@ -34,16 +34,10 @@ class Authorizer {
  public:
   virtual ~Authorizer() = default;
 
-  /// Synchronous, never blocks, any core. `topic` has been validated and aliases rewritten.
+  /// Synchronous, never blocks, any core. `topic` has been validated.
   /// An exception means deny.
   virtual Decision decide(const Identity& identity, Action action,
                           std::string_view topic) const = 0;
-
-  /// Rewrites an alias topic to the native one for this identity (for instance a vendor's shadow
-  /// topics); returns false when `topic` is no alias, leaving `native` alone. Cheap when there is
-  /// none.
-  virtual bool rewrite_alias(const Identity& identity, std::string_view topic,
-                             std::string& native) const = 0;
 
   /// Grows whenever a decision may have changed; cached covers are then asked again. Any thread.
   virtual std::uint64_t epoch() const noexcept = 0;

@@ -27,7 +27,7 @@ class MessageTap {
  public:
   virtual ~MessageTap() = default;
 
-  /// `publish.topic` is native (aliases rewritten) and authorised; views die with the call. Writes
+  /// `publish.topic` is authorised; views die with the call. Writes
   /// go to `batch` (only when the answer is `stored`). Called on any core, also at the same time on
   /// several: must not block. An exception means busy, and what it wrote is dropped.
   virtual TapResult on_publish(const Identity& publisher, const mqtt::Publish& publish, Now now,

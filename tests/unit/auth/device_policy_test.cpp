@@ -249,40 +249,6 @@ TEST_CASE("every decision names its rule") {
         std::string_view{"broker only: presence"});
 }
 
-TEST_CASE("shadow topics are an alias by prefix, names and filters alike") {
-  const std::pair<const char*, const char*> aliases[] = {
-      {"$aws/things/d1/shadow/update", "devices/d1/twin/update"},
-      {"$aws/things/d1/shadow/get/accepted", "devices/d1/twin/get/accepted"},
-      {"$aws/things/d1/shadow/name/config/update/delta",
-       "devices/d1/twin/name/config/update/delta"},
-      {"$aws/things/d1/shadow/#", "devices/d1/twin/#"},
-      {"$aws/things/+/shadow/update", "devices/+/twin/update"}};
-  for (const auto& [alias, native] : aliases) {
-    std::string rewritten = "before";
-    CHECK(policy.rewrite_alias(device, alias, rewritten));
-    CHECK(rewritten == native);
-  }
-  for (const char* topic :
-       {"devices/d1/twin/update", "$aws/things/d1/shadow", "$aws/things/d1/shadow/",
-        "$aws/things//shadow/update", "$aws/things/d1/jobs/get", "$aws/things/", "",
-        "$aws/things/d1", "$aws/things/#", "x/$aws/things/d1/shadow/update"}) {
-    CAPTURE(topic);
-    std::string untouched = "before";
-    CHECK_FALSE(policy.rewrite_alias(device, topic, untouched));
-    CHECK(untouched == "before");
-  }
-}
-
-TEST_CASE("an alias gives no right that the native topic does not give") {
-  for (const char* alias : {"$aws/things/d2/shadow/update", "$aws/things/+/shadow/#",
-                            "$aws/things/d1/shadow/update/accepted"}) {
-    CAPTURE(alias);
-    std::string native;
-    REQUIRE(policy.rewrite_alias(device, alias, native));
-    CHECK_FALSE(may(device, Action::publish, native));
-  }
-}
-
 TEST_CASE("the epoch grows when it is told to") {
   auth::DevicePolicy own;
   const auto before = own.epoch();

@@ -36,9 +36,6 @@ class OpenAuthorizer final : public plugin::Authorizer {
                           std::string_view) const override {
     return {plugin::Verdict::allow_and_covers, "open"};
   }
-  bool rewrite_alias(const plugin::Identity&, std::string_view, std::string&) const override {
-    return false;
-  }
   std::uint64_t epoch() const noexcept override { return 1; }
 };
 
