@@ -60,8 +60,12 @@ SteadyTime Session::keep_alive_deadline() const noexcept {
   return last_received_ + Milliseconds(settings_.keep_alive_seconds * 1500);
 }
 
-void Session::pause_reading(bool paused, Now now) {
+bool Session::pause_reading(bool paused, Now now) {
+  if (paused_by_host_ == paused) {
+    return false;
+  }
   set_paused(paused, paused_by_answers_, now);
+  return true;
 }
 
 void Session::set_paused(bool by_host, bool by_answers, Now now) {

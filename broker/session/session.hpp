@@ -113,8 +113,8 @@ class Session {
   /// The connection can take more output, or the host wants waiting messages to move.
   void pump(Now now);
 
-  /// The host is behind (or is not any more) and wants nothing read.
-  void pause_reading(bool paused, Now now);
+  /// The host is behind (or is not any more) and wants nothing read. False: it had said so before.
+  bool pause_reading(bool paused, Now now);
   /// While we do not read, nobody is late: the keep-alive begins anew.
   void excuse_silence(Now now) noexcept {
     if (paused_by_host_ || paused_by_answers_) {

@@ -176,10 +176,7 @@ void Shard::Impl::store_session(Session& session, bool connected, Now now) {
     const DurableId id{options.next_id->fetch_add(1, std::memory_order_relaxed)};
     session.set_durable_id(id);
     by_durable.emplace(id, &session);
-    for (session::Subscription& subscription : session.subscriptions()) {
-      batch.put(storage::Family::subscriptions, subscription_key(id, subscription.filter),
-                encode_subscription(subscription));
-    }
+    store_subscriptions(session);
   }
   SessionRecord record{.identity = {.kind = session.identity().kind,
                                     .policy = session.identity().policy,
@@ -194,6 +191,25 @@ void Shard::Impl::store_session(Session& session, bool connected, Now now) {
     record.will_expiry_seconds = will->message_expiry_seconds;
   }
   batch.put(storage::Family::sessions, durable_key(session.durable_id()), encode_session(record));
+  watch_record(session.durable_id());
+}
+
+void Shard::Impl::store_subscriptions(const Session& session) {
+  for (const session::Subscription& subscription : session.subscriptions()) {
+    batch.put(storage::Family::subscriptions,
+              subscription_key(session.durable_id(), subscription.filter),
+              encode_subscription(subscription));
+  }
+}
+
+// Of a session or group that has ended; its number is never used again.
+void Shard::Impl::erase_records(DurableId id) {
+  const std::string from = durable_key(id);
+  const std::string to = durable_key(DurableId{id.value + 1});
+  batch.erase(storage::Family::sessions, from);
+  batch.erase_range(storage::Family::subscriptions, from, to);
+  batch.erase_range(storage::Family::inflight, from, to);
+  watch_record(id);
 }
 
 void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const char* what,
@@ -267,22 +283,17 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
   for (Ring<Delivery>* ring : {&session.queue(), &session.inflight()}) {
     for (std::size_t i = 0; i < ring->size(); ++i) {
       Delivery& delivery = (*ring)[i];
-      const bool untouched =
-          delivery.qos == mqtt::Qos::at_least_once || delivery.state == Delivery::State::queued;
-      if (delivery.group_core != session::no_core && untouched && delivery.message) {
-        return_to_group(delivery, session.id());
-      } else {
+      const bool free = delivery.qos == mqtt::Qos::at_least_once || !delivery.sent_before;
+      if (delivery.group_core != session::no_core && free && delivery.message) {
+        return_to_group(delivery, session.id());  // what was sent at QoS 2 is not [MQTT-4.8.2-5]
+      } else if (delivery.state != Delivery::State::releasing) {  // then it is ticked off already
         finish(session, delivery);
       }
     }
     ring->reset();
   }
   if (durable != DurableId{}) {
-    const std::string from = durable_key(durable);
-    const std::string to = durable_key(DurableId{durable.value + 1});
-    batch.erase(storage::Family::sessions, from);
-    batch.erase_range(storage::Family::subscriptions, from, to);
-    batch.erase_range(storage::Family::inflight, from, to);
+    erase_records(durable);
     by_durable.erase(durable);
   }
   by_id.erase(session.id());

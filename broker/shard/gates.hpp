@@ -29,6 +29,8 @@ struct Publication {
   std::uint32_t answers_missing = 0;  ///< cores that have not said yet who matches there
   std::uint64_t cores = 0;            ///< bit per other core with subscribers
   bool hold = false;                  ///< delivered only after the commit (QoS 2)
+  std::uint64_t ticket = 0;           ///< of the batch that holds its record; 0: not written
+  bool written = false;               ///< that batch is on disk
 };
 
 struct Gate {
@@ -41,6 +43,7 @@ struct Gate {
 
   Purpose purpose = Purpose::acknowledgement;
   bool failed = false;
+  bool ready = false;  ///< waits only for its turn behind earlier messages of its publisher
   std::uint32_t waiting = 0;
   std::uint64_t session = 0;
   mqtt::PacketId packet_id;

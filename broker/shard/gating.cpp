@@ -1,12 +1,19 @@
 // Gates and storage of a shard: what waits for a commit, what a commit lets go, and how recipients
 // tick off stored messages.
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.hpp"
 #include "shard/shard_impl.hpp"
 
 namespace skerry::shard {
+namespace {
+
+/// How long what could not be stored waits, unless something else is stored before.
+constexpr Milliseconds store_again_after{500};
+
+}  // namespace
 
 GateId Shard::Impl::open_gate(Gate gate) {
   return gates.add(std::move(gate));
@@ -16,7 +23,7 @@ void Shard::Impl::wait_for_commit(GateId gate) {
   Gate* found = gates.find(gate);
   SKERRY_ASSERT(found != nullptr);
   ++found->waiting;
-  waiting_for_commit.push_back({next_ticket, gate, nullptr});
+  waiting_for_commit.push_back({.ticket = next_ticket, .gate = gate});
 }
 
 void Shard::Impl::arrive(GateId id, bool failed, Now now) {
@@ -31,12 +38,37 @@ void Shard::Impl::arrive(GateId id, bool failed, Now now) {
   }
 }
 
+// QoS 2 messages of one publisher leave in the order in which they came, though the answers and
+// commits they wait for may come in another [MQTT-4.6.0-5].
 void Shard::Impl::pass(GateId id, Now now) {
+  Gate& gate = *gates.find(id);
+  const Publication* publication = gate.publication.get();
+  const auto line =
+      publication != nullptr && publication->hold ? held.find(publication->publisher) : held.end();
+  if (line == held.end()) {
+    return finish_gate(id, now);
+  }
+  gate.ready = true;
+  Ring<GateId>& waiting = line->second;
+  while (!waiting.empty() && gates.find(waiting.front())->ready) {
+    const GateId next = waiting.front();
+    waiting.pop_front();
+    finish_gate(next, now);
+  }
+  if (waiting.empty()) {
+    held.erase(line);
+  }
+}
+
+void Shard::Impl::finish_gate(GateId id, Now now) {
   Gate gate = gates.take(id);
   if (gate.publication && gate.publication->stored) {
     Stored& stored = *gate.publication->stored;
     stored.state.store(gate.failed ? Stored::State::failed : Stored::State::committed,
                        std::memory_order_release);
+  }
+  if (gate.publication && gate.publication->written && gate.failed) {
+    take_back(*gate.publication);
   }
   if (gate.publication && gate.publication->hold && !gate.failed) {
     deliver_held(*gate.publication, now);
@@ -66,6 +98,18 @@ void Shard::Impl::pass(GateId id, Now now) {
   }
 }
 
+// The record was stored, but something else that belonged to the message was not: its publisher
+// hears a refusal, so nothing of it may come back after a restart.
+void Shard::Impl::take_back(const Publication& publication) {
+  if (!publication.stored->recipients.empty()) {
+    batch.erase(storage::Family::messages, message_key(publication.stored->id));
+  }
+  if (publication.packet_id_owner != DurableId{}) {
+    batch.erase(storage::Family::inflight,
+                inbound_key(publication.packet_id_owner, publication.packet_id));
+  }
+}
+
 void Shard::Impl::on_committed(std::uint64_t ticket, const storage::Status& status, Now now) {
   if (!status.ok()) {
     counters().commit_failures.add();
@@ -74,23 +118,77 @@ void Shard::Impl::on_committed(std::uint64_t ticket, const storage::Status& stat
   while (!waiting_for_commit.empty() && waiting_for_commit.front().ticket <= ticket) {
     TicketWaiter waiter = std::move(waiting_for_commit.front());
     waiting_for_commit.pop_front();
-    if (waiter.gate != GateId{}) {
-      arrive(waiter.gate, !status.ok(), now);
-    }
-    if (waiter.ticked_off && status.ok() &&
-        waiter.ticked_off->remaining.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      // All recipients are done and their records are on disk: message and records go together.
-      const Stored& stored = *waiter.ticked_off;
-      batch.erase(storage::Family::messages, message_key(stored.id));
-      for (const DurableId recipient : stored.recipients) {
-        batch.erase(storage::Family::acks, ack_key(stored.id, recipient));
+    if (waiter.write == Write::gated) {
+      Gate* gate = gates.find(waiter.gate);
+      if (gate != nullptr && gate->publication && gate->publication->ticket == waiter.ticket) {
+        gate->publication->written = status.ok();
       }
+      arrive(waiter.gate, !status.ok(), now);
+    } else if (status.ok()) {
+      on_written(waiter);
+    } else {
+      on_write_failed(waiter, now);
     }
   }
   retry_tick_offs();
 }
 
-void Shard::Impl::tick_off(const StoredPtr& stored, DurableId recipient) {
+void Shard::Impl::on_written(TicketWaiter& waiter) {
+  const bool ticks = waiter.write == Write::tick_off || waiter.write == Write::released;
+  if (ticks && waiter.stored->recipients.size() > 1 &&
+      waiter.stored->remaining.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    remove_message(waiter.stored);
+  }
+}
+
+void Shard::Impl::on_write_failed(TicketWaiter& waiter, Now now) {
+  switch (waiter.write) {
+    case Write::gated:
+    case Write::released:
+      return;
+    case Write::tick_off:
+    case Write::removal:
+      unstored.push_back(std::move(waiter));
+      break;
+    case Write::record:
+      unstored_records.insert(waiter.id);
+      break;
+  }
+  store_again_at = std::min(store_again_at, now.steady + store_again_after);
+}
+
+void Shard::Impl::store_again(Now now) {
+  store_again_at = SteadyTime::max();
+  for (const TicketWaiter& waiter : std::exchange(unstored, {})) {
+    if (waiter.write == Write::removal) {
+      remove_message(waiter.stored);
+    } else {
+      tick_off(waiter.stored, waiter.id);
+    }
+  }
+  for (const DurableId id : std::exchange(unstored_records, {})) {
+    const auto group = group_states.find(id);
+    if (Session* session = find_durable(id)) {
+      store_session(*session, session->connected(), now);
+      store_subscriptions(*session);
+    } else if (group != group_states.end()) {
+      store_group(group->second);
+    } else {
+      erase_records(id);
+    }
+  }
+}
+
+// All recipients are done and their records are on disk: message and records go together.
+void Shard::Impl::remove_message(const StoredPtr& stored) {
+  batch.erase(storage::Family::messages, message_key(stored->id));
+  for (const DurableId recipient : stored->recipients) {
+    batch.erase(storage::Family::acks, ack_key(stored->id, recipient));
+  }
+  waiting_for_commit.push_back({.ticket = next_ticket, .stored = stored, .write = Write::removal});
+}
+
+void Shard::Impl::tick_off(const StoredPtr& stored, DurableId recipient, Write write) {
   switch (stored->state.load(std::memory_order_acquire)) {
     case Stored::State::pending:
       // A deletion must not overtake the message on its way to disk, or it would come back.
@@ -103,10 +201,11 @@ void Shard::Impl::tick_off(const StoredPtr& stored, DurableId recipient) {
   }
   if (stored->recipients.size() == 1) {
     batch.erase(storage::Family::messages, message_key(stored->id));
-    return;
+  } else {
+    batch.put(storage::Family::acks, ack_key(stored->id, recipient), {});
   }
-  batch.put(storage::Family::acks, ack_key(stored->id, recipient), {});
-  waiting_for_commit.push_back({next_ticket, GateId{}, stored});
+  waiting_for_commit.push_back(
+      {.ticket = next_ticket, .stored = stored, .id = recipient, .write = write});
 }
 
 void Shard::Impl::retry_tick_offs() {
@@ -157,7 +256,7 @@ GateId Shard::Impl::store_released(Session& session, const Delivery& delivery) {
   }
   batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
             encode_outbound(OutboundState::released, delivery.stored->id));
-  tick_off(delivery.stored, delivery.recipient);
+  tick_off(delivery.stored, delivery.recipient, Write::released);
   const GateId gate = open_gate({.purpose = Gate::Purpose::released_stored,
                                  .session = session.id(),
                                  .packet_id = delivery.packet_id});

@@ -96,8 +96,7 @@ void Shard::Impl::on_group_member(CoreIndex from, const mail::GroupMember& chang
   }
   if (change.durable != DurableId{} && !state.stored) {
     state.stored = true;
-    batch.put(storage::Family::sessions, durable_key(state.number),
-              encode_group({state.group, state.filter}));
+    store_group(state);
     if (gate != GateId{}) {
       wait_for_commit(gate);
     }
@@ -138,12 +137,18 @@ void Shard::Impl::leave_group(GroupState& state, const mail::GroupMember& change
   }
 }
 
+void Shard::Impl::store_group(const GroupState& state) {
+  batch.put(storage::Family::sessions, durable_key(state.number),
+            encode_group({state.group, state.filter}));
+  watch_record(state.number);
+}
+
 void Shard::Impl::end_group(GroupState& state) {
   for (const Groups::Waiting& entry : state.restored) {
     drop_waiting(state, entry, DropReason::no_member);
   }
   if (state.stored) {
-    batch.erase(storage::Family::sessions, durable_key(state.number));
+    erase_records(state.number);
   }
   const std::string filter = state.filter;
   FilterEntry& entry = *filters.find(filter);

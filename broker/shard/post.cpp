@@ -135,9 +135,9 @@ void Shard::Impl::watch_congestion(Session& session, Now now) {
   if (!outside.congested()) {
     return;
   }
-  counters().reads_paused.add();
-  session.pause_reading(true, now);
-  paused.push_back(session.id());
+  if (session.pause_reading(true, now)) {
+    paused.push_back(session.id());
+  }
   retry_at = std::min(retry_at, now.steady + Milliseconds(5));
 }
 
@@ -172,6 +172,10 @@ void Shard::Impl::end_of_turn(Now now) {
   }
   if (!early_tick_offs.empty()) {
     retry_at = std::min(retry_at, now.steady + Milliseconds(5));
+  }
+  const bool unsaved = !unstored.empty() || !unstored_records.empty();
+  if (unsaved && (!batch.empty() || store_again_at <= now.steady)) {
+    store_again(now);
   }
   // Waiters without writes of their own still hear of this ticket, so it goes out when one waits.
   const bool waited_for =

@@ -160,6 +160,9 @@ GateId Shard::Impl::route(const mqtt::Publish& packet, Session* from, bool store
       if (answered) {
         gates.find(gate)->failed = true;
       }
+      if (answered && from != nullptr) {
+        return gate;  // it will come again, and then to the others, too
+      }
     } else if (answered) {
       wait_for_commit(gate);
     }
@@ -168,7 +171,8 @@ GateId Shard::Impl::route(const mqtt::Publish& packet, Session* from, bool store
   collect(flow);
   const bool twice = packet.qos == mqtt::Qos::exactly_once;
   const bool keeps_packet_id = twice && from != nullptr && from->durable_id() != DurableId{};
-  if (answered && (keeps_packet_id || wants_storage(cores))) {
+  const bool stands_in_line = twice && from != nullptr && held.contains(from->id());
+  if (answered && (keeps_packet_id || stands_in_line || wants_storage(cores))) {
     return route_stored(flow, from, cores, gate_for(from, gate), now);
   }
   deliver_matches(flow, true, now);
@@ -210,6 +214,9 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
   publication->publisher = flow.publisher;
   publication->hold = twice;
   publication->cores = cores.cores;
+  if (twice && from != nullptr) {
+    held[from->id()].push_back(gate);
+  }
   if (twice && from != nullptr && from->durable_id() != DurableId{}) {
     publication->packet_id_owner = from->durable_id();
     publication->packet_id = flow.publish.packet_id;
@@ -265,6 +272,7 @@ void Shard::Impl::write_publication(Gate& gate, GateId id) {
               inbound_key(publication.packet_id_owner, publication.packet_id),
               std::string_view("\x01", 1));
   }
+  publication.ticket = next_ticket;
   wait_for_commit(id);
 }
 

@@ -109,6 +109,8 @@ struct Shard::Impl final : session::Host {
                           bool present) const;
   void detach(Session& session, bool keep_will, Now now);
   void store_session(Session& session, bool connected, Now now);
+  void store_subscriptions(const Session& session);
+  void erase_records(DurableId id);
   void remove_session(Session& session, bool publish_will, Now now);
   void publish_will(Session& session, Now now);
   Session* find(SessionId id) noexcept;
@@ -179,6 +181,7 @@ struct Shard::Impl final : session::Host {
   void return_to_group(Delivery& delivery, std::uint64_t session);
   void tell_groups_connected(Session& session, bool connected);
   GroupState& group_state(std::string_view group, std::string_view filter, DurableId known);
+  void store_group(const GroupState& state);
   void end_group(GroupState& state);
   void drop_waiting(const GroupState& state, const Groups::Waiting& entry, DropReason reason);
   bool hand_to_member(GroupState& state, InFlow& flow, std::uint64_t skip, Now now);
@@ -194,8 +197,17 @@ struct Shard::Impl final : session::Host {
   /// One thing the gate waited for has come.
   void arrive(GateId gate, bool failed, Now now);
   void pass(GateId id, Now now);
-  void tick_off(const StoredPtr& stored, DurableId recipient);
+  void finish_gate(GateId id, Now now);
+  void take_back(const Publication& publication);
+  void tick_off(const StoredPtr& stored, DurableId recipient) {
+    tick_off(stored, recipient, Write::tick_off);
+  }
   void retry_tick_offs();
+  /// Puts what earlier batches failed to store into this one.
+  void store_again(Now now);
+  void watch_record(DurableId id) {
+    waiting_for_commit.push_back({.ticket = next_ticket, .id = id, .write = Write::record});
+  }
   void on_committed(std::uint64_t ticket, const storage::Status& status, Now now);
   MessageId next_message_id();
   StoredPtr store_for(Session& session, const mqtt::BlockPtr& block, const Recipient& recipient);
@@ -261,12 +273,31 @@ struct Shard::Impl final : session::Host {
   SteadyTime empty_groups_at = SteadyTime::max();  ///< when restored groups must have members
 
   GateTable gates;
+  /// What a batch brought to disk, so that a failure can be made good.
+  enum class Write : std::uint8_t {
+    gated,     ///< whoever waits for the gate hears of a failure
+    tick_off,  ///< recipient `id` has the message
+    released,  ///< the same, told again by its client's next PUBREC
+    removal,   ///< all recipients have it
+    record,    ///< record of the session or group `id`, or its removal
+  };
   struct TicketWaiter {
     std::uint64_t ticket;
     GateId gate;
-    StoredPtr ticked_off;
+    StoredPtr stored;
+    DurableId id;
+    Write write = Write::gated;
   };
+  void tick_off(const StoredPtr& stored, DurableId recipient, Write write);
+  void remove_message(const StoredPtr& stored);
+  void on_written(TicketWaiter& waiter);
+  void on_write_failed(TicketWaiter& waiter, Now now);
   Ring<TicketWaiter> waiting_for_commit;
+  std::vector<TicketWaiter> unstored;    ///< tick-offs and removals that failed
+  std::set<DurableId> unstored_records;  ///< sessions and groups that differ from their records
+  SteadyTime store_again_at = SteadyTime::max();
+  /// QoS 2 messages of each publisher that wait for storage: they are delivered in this order.
+  std::unordered_map<SessionId, Ring<GateId>> held;
   struct TickOff {
     StoredPtr stored;
     DurableId recipient;

@@ -131,6 +131,9 @@ void Shard::Impl::unsubscribe(Session& from, const mqtt::Unsubscribe& packet, No
   unsuback.packet_id = packet.packet_id;
   for (const std::string_view filter : packet.filters) {
     const session::Subscription* known = from.find_subscription(filter);
+    if (from.durable_id() != DurableId{}) {  // an unknown one, too: its removal may have failed
+      batch.erase(storage::Family::subscriptions, subscription_key(from.durable_id(), filter));
+    }
     if (known == nullptr) {
       unsuback.reasons.push_back(mqtt::Reason::no_subscription_existed);
       continue;
@@ -139,9 +142,6 @@ void Shard::Impl::unsubscribe(Session& from, const mqtt::Unsubscribe& packet, No
     std::erase_if(from.subscriptions(),
                   [&](const session::Subscription& s) { return s.filter == filter; });
     drop_subscription(from, gone);  // [MQTT-3.10.4-1] [MQTT-3.10.4-2]
-    if (from.durable_id() != DurableId{}) {
-      batch.erase(storage::Family::subscriptions, subscription_key(from.durable_id(), filter));
-    }
     unsuback.reasons.push_back(mqtt::Reason::success);
   }
   GateId gate;

@@ -17,7 +17,7 @@ void Shard::Impl::arm(Session& session) {
 }
 
 SteadyTime Shard::Impl::next_deadline() const noexcept {
-  SteadyTime next = std::min({timers.next(), retry_at, empty_groups_at});
+  SteadyTime next = std::min({timers.next(), retry_at, store_again_at, empty_groups_at});
   if (!retained_scans.empty() || !own_mail.empty()) {
     next = SteadyTime::min();
   }
