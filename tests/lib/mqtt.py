@@ -154,6 +154,10 @@ class Client:
     async def connect(self, host, port, tls=None, server_hostname=None, timeout=30, clean=None):
         """Connects, waits for CONNACK and sends again what was not acknowledged."""
         loop = asyncio.get_running_loop()
+        if self._wire is not None:
+            old = self._wire
+            self.abort()
+            self._on_lost(old)
         self.connack = self.disconnected = None
         self._connack_future = loop.create_future()
         if tls is not None and server_hostname is None:
@@ -162,6 +166,8 @@ class Client:
             _, wire = await asyncio.wait_for(loop.create_connection(
                 lambda: _Wire(self), host, port, ssl=tls,
                 server_hostname=server_hostname if tls else None), timeout)
+            if wire.closed.done():
+                raise Lost()
             self._wire = wire
             wire.send(codec.connect(self.client_id, self.version,
                                     self.clean if clean is None else clean, self.keep_alive,
@@ -196,7 +202,7 @@ class Client:
         return self.disconnected.reason if self.disconnected else None
 
     def _on_lost(self, wire):
-        if wire is not self._wire and self._wire is not None:
+        if wire is not self._wire:             # an older connection, or one given up
             return
         self._wire, reason = None, self.disconnected.reason if self.disconnected else None
         if self._ping_timer is not None:
@@ -289,7 +295,7 @@ class Client:
 
     # -- receiving -----------------------------------------------------------------------------
     def _on_frame(self, wire, first, body):
-        if wire is not self._wire and self._wire is not None:
+        if wire is not self._wire:
             return
         packet = codec.decode(first, body, self.version)
         if self.on_packet:

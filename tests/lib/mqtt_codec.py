@@ -209,7 +209,7 @@ class Packet:
     def __repr__(self):
         return (f"<{NAMES[self.kind]} flags={self.flags:#x} id={self.packet_id} "
                 f"reason={self.reason:#x} {self.reasons} {self.topic!r} "
-                f"{len(self.payload)} bytes {self.properties}>")
+                f"present={self.session_present} {len(self.payload)} bytes {self.properties}>")
 
 
 def decode(first, body, version=5):

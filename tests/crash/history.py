@@ -1,0 +1,238 @@
+"""Judges the complete history of all clients of a run of the crash lab: what was acknowledged must
+be there, once where QoS 2 promises once, in order, and nothing else.
+
+Events are tuples, in the order in which the clients saw them:
+    ("subscribed", client, filter, qos)         SUBACK arrived; `$share/group/filter` for a group
+    ("sent", publisher, topic, qos, seq, kind)  handed to the client, once; seq counts from 1 per
+                                                (publisher, topic, qos); kind "" or "clear"
+    ("acknowledged", publisher, topic, qos, seq, reason)   PUBACK or PUBCOMP
+    ("received", client, publisher, topic, qos, seq)       delivered to the application
+    ("garbage", client, text)                   delivered, but not one of our payloads
+    ("connected", client, session_present)      a client with a persistent session
+    ("reading", reader), ("read", reader, publisher, topic, qos, seq), ("has_read", reader)
+                                                a fresh look at all retained messages
+    ("drained",)                                all is acknowledged, everybody is connected and quiet
+    ("crashed",), ("started",)                  only for the reader of a history
+
+A retained topic has one publisher and one QoS. Nothing here knows how the events came about.
+"""
+import collections
+
+LOST = "lost"                  # acknowledged, never delivered to a persistent subscriber
+DOUBLED = "doubled"            # QoS 2 twice at one subscriber, or in one shared group
+DISORDER = "out of order"      # a first delivery after that of a later message of its stream
+PHANTOM = "phantom"            # never sent, or to somebody who did not subscribe
+STALE = "retained stale"       # older than what was acknowledged, missing, or cleared and back
+FORGOTTEN = "session forgotten"
+STUCK = "never acknowledged"
+KINDS = (LOST, DOUBLED, DISORDER, PHANTOM, STALE, FORGOTTEN, STUCK)
+TEXTS_MAX = 20                 # texts kept of each kind; the count goes on
+
+
+def matches(filter_text, topic):
+    """Whether a topic filter matches; both are well formed."""
+    wanted, levels = filter_text.split("/"), topic.split("/")
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if index >= len(levels) or level not in ("+", levels[index]):
+            return False
+    return len(wanted) == len(levels)
+
+
+class Stream:
+    """What one publisher sent on one topic with one QoS."""
+    __slots__ = ("key", "sent", "judged", "acknowledged", "refused", "acknowledged_last", "clears")
+
+    def __init__(self, key):
+        self.key, self.sent, self.judged, self.acknowledged_last = key, 0, 0, 0
+        self.acknowledged, self.refused, self.clears = set(), set(), set()
+
+
+class Receiver:
+    """A subscriber, or a shared group, and what it was given of each stream."""
+
+    def __init__(self, name, is_group):
+        self.name, self.is_group, self.filters = name, is_group, []
+        self.start, self.below = {}, {}        # stream -> seq after which it counts; all judged
+        self.received = collections.defaultdict(set)
+        self.first_last = collections.defaultdict(int)
+
+    def granted(self, topic):
+        found = [qos for text, qos in self.filters if matches(text, topic)]
+        return max(found) if found else None
+
+
+class Judge:
+    """feed() each event; `counts` and `texts` hold the findings, `figures` what was seen."""
+
+    def __init__(self):
+        self.streams, self.receivers, self.member_of = {}, {}, {}
+        self.known_sessions, self.readings = set(), {}
+        self.counts = collections.Counter()
+        self.texts = collections.defaultdict(list)
+        self.figures = collections.Counter()
+
+    def feed(self, event):
+        getattr(self, "_" + event[0])(*event[1:])
+
+    def finding(self, kind, text):
+        self.counts[kind] += 1
+        if len(self.texts[kind]) < TEXTS_MAX:
+            self.texts[kind].append(text)
+
+    @property
+    def found(self):
+        return sum(self.counts.values())
+
+    # -- subscriptions and connections ------------------------------------------------------------
+    def _subscribed(self, client, filter_text, qos):
+        name, is_group = client, False
+        if filter_text.startswith("$share/"):
+            _, group, filter_text = filter_text.split("/", 2)
+            name, is_group = f"$share/{group}/{filter_text}", True
+            self.member_of.setdefault(client, []).append(name)
+        receiver = self.receivers.setdefault(name, Receiver(name, is_group))
+        if (filter_text, qos) in receiver.filters:
+            return
+        receiver.filters.append((filter_text, qos))
+        for stream in self.streams.values():
+            if matches(filter_text, stream.key[1]):
+                receiver.start.setdefault(stream.key, stream.sent)
+
+    def _connected(self, client, session_present):
+        self.figures["connects"] += 1
+        if client in self.known_sessions and not session_present:
+            self.finding(FORGOTTEN, f"{client}: the server knew its session no more")
+        self.known_sessions.add(client)
+
+    def _crashed(self):
+        self.figures["crashes"] += 1
+
+    def _started(self):
+        self.figures["starts"] += 1
+
+    # -- publishing -----------------------------------------------------------------------------
+    def _sent(self, publisher, topic, qos, seq, kind=""):
+        key = (publisher, topic, qos)
+        stream = self.streams.get(key)
+        if stream is None:
+            stream = self.streams[key] = Stream(key)
+        assert seq == stream.sent + 1, "the lab numbers without gaps"
+        stream.sent = seq
+        if kind == "clear":
+            stream.clears.add(seq)
+        self.figures[f"sent QoS {qos}"] += 1
+
+    def _acknowledged(self, publisher, topic, qos, seq, reason):
+        stream = self.streams[publisher, topic, qos]
+        # 0x92 in a PUBCOMP: the release was stored before the crash took the answer.
+        if reason >= 0x80 and not (qos == 2 and reason == 0x92):
+            stream.refused.add(seq)
+            self.figures["refused"] += 1
+            return
+        stream.acknowledged.add(seq)
+        stream.acknowledged_last = max(stream.acknowledged_last, seq)
+        self.figures[f"acknowledged QoS {qos}"] += 1
+
+    # -- delivery -------------------------------------------------------------------------------
+    def _garbage(self, client, text):
+        self.finding(PHANTOM, f"{client}: {text}")
+
+    def _received(self, client, publisher, topic, qos, seq):
+        self.figures["received"] += 1
+        key = (publisher, topic, qos)
+        stream = self.streams.get(key)
+        label = f"{client}: {seq} of {publisher} on {topic} at QoS {qos}"
+        if stream is None or seq > stream.sent:
+            self.finding(PHANTOM, label + " was never sent")
+            return
+        receiver, granted = self._receiver_of(client, topic)
+        if receiver is None:
+            self.finding(PHANTOM, label + ", and it never subscribed")
+            return
+        known = receiver.received[key]
+        judged = seq <= receiver.below.get(key, 0) and seq not in stream.refused
+        if seq in known or judged:
+            self.figures["received again"] += 1
+            if min(qos, granted) == 2:
+                self.finding(DOUBLED, label + " a second time")
+            return
+        known.add(seq)
+        if not receiver.is_group:
+            if seq < receiver.first_last[key]:
+                self.finding(DISORDER, f"{label} after {receiver.first_last[key]}")
+            else:
+                receiver.first_last[key] = seq
+
+    def _receiver_of(self, client, topic):
+        for name in [client, *self.member_of.get(client, ())]:
+            receiver = self.receivers.get(name)
+            granted = receiver.granted(topic) if receiver else None
+            if granted is not None:
+                return receiver, granted
+        return None, None
+
+    # -- retained messages ------------------------------------------------------------------------
+    def _reading(self, reader):
+        last = {key: stream.acknowledged_last for key, stream in self.streams.items()}
+        self.readings[reader] = (last, {})
+
+    def _read(self, reader, publisher, topic, qos, seq):
+        self.figures["retained read"] += 1
+        stream = self.streams.get((publisher, topic, qos))
+        if stream is None or seq > stream.sent:
+            self.finding(PHANTOM, f"retained on {topic}: {seq} was never sent")
+            return
+        self.readings[reader][1][stream.key] = seq
+
+    def _has_read(self, reader):
+        last, values = self.readings.pop(reader)
+        for key, stream in self.streams.items():
+            if not key[1].startswith("retained/"):
+                continue
+            due = last.get(key, 0)
+            if key in values:
+                if values[key] < due:
+                    self.finding(STALE, f"{key[1]} holds {values[key]}, {due} was acknowledged")
+            elif due and not any(seq >= due for seq in stream.clears):
+                self.finding(STALE, f"{key[1]} holds nothing, {due} was acknowledged")
+
+    # -- the judgement ------------------------------------------------------------------------
+    def _drained(self):
+        for stream in self.streams.values():
+            waiting = [seq for seq in range(stream.judged + 1, stream.sent + 1)
+                       if seq not in stream.acknowledged and seq not in stream.refused]
+            if waiting:
+                self.finding(STUCK, f"{stream.key}: {len(waiting)}, the first is {waiting[0]}")
+        for receiver in self.receivers.values():
+            self._judge_receiver(receiver)
+        for stream in self.streams.values():
+            stream.judged = stream.sent
+            stream.acknowledged.clear()
+            stream.clears = {seq for seq in stream.clears if seq >= stream.acknowledged_last}
+
+    def _judge_receiver(self, receiver):
+        for key, stream in self.streams.items():
+            if receiver.granted(key[1]) is None:
+                continue
+            start = max(receiver.start.get(key, 0), receiver.below.get(key, 0))
+            missing = sorted(seq for seq in stream.acknowledged
+                             if seq > start and seq not in receiver.received[key])
+            self.figures["judged"] += sum(seq > start for seq in stream.acknowledged)
+            for seq in missing:
+                self.finding(LOST, f"{receiver.name}: {seq} of {key[0]} on {key[1]} "
+                                   f"at QoS {key[2]} ({len(missing)} of this stream)")
+            receiver.below[key] = stream.sent
+            receiver.received[key].clear()
+
+    def missing_now(self):
+        """How many acknowledged messages have not been delivered yet: drain until it is 0."""
+        count = 0
+        for receiver in self.receivers.values():
+            for key, stream in self.streams.items():
+                if stream.acknowledged and receiver.granted(key[1]) is not None:
+                    start = max(receiver.start.get(key, 0), receiver.below.get(key, 0))
+                    due = {seq for seq in stream.acknowledged if seq > start}
+                    count += len(due - receiver.received[key])
+        return count

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""The judge of the crash lab finds each kind of fault that is planted in a made-up history, and
+finds nothing in a sound one."""
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import history  # noqa: E402
+
+TOPIC = "load/p/a"
+
+
+def sent(seq, qos=1, topic=TOPIC, kind=""):
+    return ("sent", "p", topic, qos, seq, kind)
+
+
+def acknowledged(seq, qos=1, topic=TOPIC, reason=0):
+    return ("acknowledged", "p", topic, qos, seq, reason)
+
+
+def received(seq, qos=1, client="s", topic=TOPIC):
+    return ("received", client, "p", topic, qos, seq)
+
+
+def read(*values, topic="retained/p/x"):
+    return [("reading", "r"), *(("read", "r", "p", topic, 1, v) for v in values), ("has_read", "r")]
+
+
+START = [("connected", "s", False), ("subscribed", "s", "load/#", 2)]
+DRAINED = ("drained",)
+CRASH = [("crashed",), ("started",), ("connected", "s", True)]
+
+
+def judge(*events):
+    """The counts of findings after all events; lists among them are taken apart."""
+    judge_ = history.Judge()
+    for event in events:
+        for one in event if isinstance(event, list) else [event]:
+            judge_.feed(one)
+    return dict(judge_.counts)
+
+
+def exchange(seq, qos):
+    return [sent(seq, qos), acknowledged(seq, qos), received(seq, qos)]
+
+
+class Sound(unittest.TestCase):
+    def test_everything_once_and_in_order(self):
+        self.assertEqual({}, judge(START, *(exchange(i, q) for q in (1, 2) for i in range(1, 9)),
+                                   DRAINED))
+
+    def test_qos_1_may_come_again_after_a_crash(self):
+        self.assertEqual({}, judge(START, sent(1), received(1), CRASH, received(1),
+                                   acknowledged(1), DRAINED, received(1), DRAINED))
+
+    def test_qos_2_published_but_subscribed_with_1_may_come_again(self):
+        self.assertEqual({}, judge(("subscribed", "s", "load/#", 1), exchange(1, 2),
+                                   received(1, 2), DRAINED))
+
+    def test_what_was_sent_before_the_subscription_is_not_owed(self):
+        self.assertEqual({}, judge(sent(1), acknowledged(1), START, exchange(2, 1), DRAINED))
+
+    def test_what_was_refused_is_not_owed(self):
+        self.assertEqual({}, judge(START, sent(1), acknowledged(1, reason=0x97), DRAINED))
+
+    def test_a_late_delivery_of_something_refused_is_no_double(self):
+        self.assertEqual({}, judge(START, sent(1, 2), acknowledged(1, 2, reason=0x97), DRAINED,
+                                   received(1, 2)))
+
+    def test_a_group_shares_the_messages_between_its_members(self):
+        self.assertEqual({}, judge(("subscribed", "s", "$share/g/load/#", 2),
+                                   ("subscribed", "t", "$share/g/load/#", 2),
+                                   sent(1, 2), sent(2, 2), acknowledged(1, 2), acknowledged(2, 2),
+                                   received(2, 2, "t"), received(1, 2, "s"), DRAINED))
+
+    def test_retained_values_may_be_newer_than_the_acknowledged(self):
+        topic = "retained/p/x"
+        self.assertEqual({}, judge(sent(1, 1, topic), acknowledged(1, 1, topic), sent(2, 1, topic),
+                                   read(2), read(1)))
+
+    def test_a_cleared_retained_message_is_gone(self):
+        topic = "retained/p/x"
+        self.assertEqual({}, judge(sent(1, 1, topic), acknowledged(1, 1, topic),
+                                   sent(2, 1, topic, "clear"), read(1), read(),
+                                   acknowledged(2, 1, topic), DRAINED, read()))
+
+
+class Planted(unittest.TestCase):
+    def test_lost(self):
+        self.assertEqual({history.LOST: 1}, judge(START, exchange(1, 1), sent(2), acknowledged(2),
+                                                  exchange(3, 1), CRASH, DRAINED))
+
+    def test_lost_by_one_of_two_subscribers(self):
+        self.assertEqual({history.LOST: 1}, judge(
+            START, ("subscribed", "t", "load/+/a", 1), exchange(1, 1), DRAINED))
+
+    def test_lost_by_a_group(self):
+        self.assertEqual({history.LOST: 1}, judge(
+            ("subscribed", "s", "$share/g/load/#", 1), sent(1), acknowledged(1), DRAINED))
+
+    def test_lost_after_the_release_was_answered_with_not_found(self):
+        self.assertEqual({history.LOST: 1}, judge(START, sent(1, 2),
+                                                  acknowledged(1, 2, reason=0x92), DRAINED))
+
+    def test_doubled(self):
+        self.assertEqual({history.DOUBLED: 1}, judge(START, exchange(1, 2), CRASH, received(1, 2),
+                                                     DRAINED))
+
+    def test_doubled_long_after_it_was_judged(self):
+        self.assertEqual({history.DOUBLED: 1}, judge(START, exchange(1, 2), DRAINED, CRASH,
+                                                     received(1, 2), DRAINED))
+
+    def test_doubled_within_a_group(self):
+        self.assertEqual({history.DOUBLED: 1}, judge(
+            ("subscribed", "s", "$share/g/load/#", 2), ("subscribed", "t", "$share/g/load/#", 2),
+            exchange(1, 2), received(1, 2, "t"), DRAINED))
+
+    def test_out_of_order(self):
+        self.assertEqual({history.DISORDER: 1}, judge(
+            START, sent(1), sent(2), acknowledged(1), acknowledged(2), received(2), received(1),
+            DRAINED))
+
+    def test_phantoms(self):
+        self.assertEqual({history.PHANTOM: 4}, judge(
+            START, exchange(1, 1), received(2), received(1, 2), received(1, 1, "stranger"),
+            ("garbage", "s", "a checksum does not match"), DRAINED))
+
+    def test_retained_stale(self):
+        topic = "retained/p/x"
+        self.assertEqual({history.STALE: 1}, judge(
+            sent(1, 1, topic), sent(2, 1, topic), acknowledged(1, 1, topic),
+            acknowledged(2, 1, topic), read(1)))
+
+    def test_retained_missing(self):
+        topic = "retained/p/x"
+        self.assertEqual({history.STALE: 1}, judge(
+            sent(1, 1, topic), acknowledged(1, 1, topic), read()))
+
+    def test_retained_cleared_and_back(self):
+        topic = "retained/p/x"
+        self.assertEqual({history.STALE: 1}, judge(
+            sent(1, 1, topic), acknowledged(1, 1, topic), sent(2, 1, topic, "clear"),
+            acknowledged(2, 1, topic), CRASH, read(1)))
+
+    def test_retained_from_nowhere(self):
+        topic = "retained/p/x"
+        self.assertEqual({history.PHANTOM: 1}, judge(
+            sent(1, 1, topic), acknowledged(1, 1, topic), read(1, 7)))
+
+    def test_session_forgotten(self):
+        self.assertEqual({history.FORGOTTEN: 1}, judge(START, ("connected", "s", False)))
+
+    def test_never_acknowledged(self):
+        self.assertEqual({history.STUCK: 1}, judge(START, sent(1), received(1), DRAINED))
+
+
+class Filters(unittest.TestCase):
+    def test_wildcards(self):
+        for filter_text, topic, expected in (("a/#", "a", True), ("a/#", "a/b/c", True),
+                                             ("a/+", "a/b", True), ("a/+", "a", False),
+                                             ("a/+/c", "a/b/d", False), ("a", "a/b", False)):
+            self.assertEqual(expected, history.matches(filter_text, topic), (filter_text, topic))
+
+
+if __name__ == "__main__":
+    unittest.main()
