@@ -9,8 +9,10 @@ Events are tuples, in the order in which the clients saw them:
     ("received", client, publisher, topic, qos, seq)       delivered to the application
     ("garbage", client, text)                   delivered, but not one of our payloads
     ("connected", client, session_present)      a client with a persistent session
+    ("gone", client)                            its session was deleted; nothing is owed to it
     ("reading", reader), ("read", reader, publisher, topic, qos, seq), ("has_read", reader)
-                                                a fresh look at all retained messages
+                                                a fresh look at all retained messages; "abandoned"
+                                                in place of the last when the server died meanwhile
     ("drained",)                                all is acknowledged, everybody is connected and quiet
     ("crashed",), ("started",)                  only for the reader of a history
 
@@ -25,7 +27,8 @@ PHANTOM = "phantom"            # never sent, or to somebody who did not subscrib
 STALE = "retained stale"       # older than what was acknowledged, missing, or cleared and back
 FORGOTTEN = "session forgotten"
 STUCK = "never acknowledged"
-KINDS = (LOST, DOUBLED, DISORDER, PHANTOM, STALE, FORGOTTEN, STUCK)
+DIED = "server died by itself"
+KINDS = (LOST, DOUBLED, DISORDER, PHANTOM, STALE, FORGOTTEN, STUCK, DIED)
 TEXTS_MAX = 20                 # texts kept of each kind; the count goes on
 
 
@@ -105,6 +108,10 @@ class Judge:
         if client in self.known_sessions and not session_present:
             self.finding(FORGOTTEN, f"{client}: the server knew its session no more")
         self.known_sessions.add(client)
+
+    def _gone(self, client):
+        self.receivers.pop(client, None)
+        self.known_sessions.discard(client)
 
     def _crashed(self):
         self.figures["crashes"] += 1
@@ -186,6 +193,9 @@ class Judge:
             return
         self.readings[reader][1][stream.key] = seq
 
+    def _abandoned(self, reader):
+        self.readings.pop(reader, None)
+
     def _has_read(self, reader):
         last, values = self.readings.pop(reader)
         for key, stream in self.streams.items():
@@ -236,3 +246,10 @@ class Judge:
                     due = {seq for seq in stream.acknowledged if seq > start}
                     count += len(due - receiver.received[key])
         return count
+
+    def retained_due(self, reader):
+        """Topics of which the reader must be given a value."""
+        last = self.readings[reader][0]
+        return {key[1] for key, stream in self.streams.items()
+                if key[1].startswith("retained/") and last.get(key, 0)
+                and not any(seq >= last[key] for seq in stream.clears)}

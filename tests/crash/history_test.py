@@ -68,6 +68,10 @@ class Sound(unittest.TestCase):
         self.assertEqual({}, judge(START, sent(1, 2), acknowledged(1, 2, reason=0x97), DRAINED,
                                    received(1, 2)))
 
+    def test_nothing_is_owed_to_a_deleted_session(self):
+        self.assertEqual({}, judge(START, sent(1), acknowledged(1), ("gone", "s"), DRAINED,
+                                   ("connected", "s", False)))
+
     def test_a_group_shares_the_messages_between_its_members(self):
         self.assertEqual({}, judge(("subscribed", "s", "$share/g/load/#", 2),
                                    ("subscribed", "t", "$share/g/load/#", 2),

@@ -323,7 +323,8 @@ class Client:
     def _on_connack(self, packet):
         if packet.reason == 0:
             self.connack = packet
-            if not packet.session_present:
+            # MQTT 3.1 does not say whether there was a session; what we wish decides.
+            if not packet.session_present and (self.version > 3 or self.clean):
                 for message in self.session.forget():
                     message.finish(None)
             maximum = packet.properties.get("receive_maximum", 65535)

@@ -1,0 +1,211 @@
+"""The clients of the crash lab: publishers and subscribers that live through every crash, keep what
+MQTT asks a client to keep, and tell the judge all that they see."""
+import asyncio
+import collections
+import pathlib
+import sys
+import zlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import mqtt  # noqa: E402
+
+HOST = "127.0.0.1"
+EVENTS_KEPT = 400_000          # for the dump of a history with a finding
+CONNECT_ERRORS = (OSError, mqtt.Lost, mqtt.Refused, asyncio.TimeoutError)
+
+
+def make_payload(publisher, topic, qos, seq, padding):
+    head = f"{publisher}|{topic}|{qos}|{seq}|".encode() + b"x" * padding
+    return head + b"|%08x" % zlib.crc32(head)
+
+
+def read_payload(payload):
+    """(publisher, topic, qos, seq), or None if it is none of ours or has changed on its way."""
+    head, _, checksum = payload.rpartition(b"|")
+    parts = head.split(b"|")
+    if len(parts) != 5 or b"%08x" % zlib.crc32(head) != checksum:
+        return None
+    return parts[0].decode(), parts[1].decode(), int(parts[2]), int(parts[3])
+
+
+class Recorder:
+    """Feeds the judge and keeps the last events for a dump."""
+
+    def __init__(self, judge):
+        self.judge = judge
+        self.events = collections.deque(maxlen=EVENTS_KEPT)
+
+    def __call__(self, *event):
+        self.events.append((round(asyncio.get_running_loop().time(), 4), *event))
+        self.judge.feed(event)
+
+
+class Participant:
+    """A client with a persistent session that is connected whenever `wanted` is set."""
+
+    def __init__(self, world, name, version, **options):
+        self.world, self.name = world, name
+        self.wanted, self.stopping = asyncio.Event(), False
+        self.client = mqtt.Client(name, version=version, clean=False, on_message=self.on_message,
+                                  on_acknowledged=self.on_acknowledged, **options)
+        self.filters, self.subscribed = [], asyncio.Event()
+        self.task = asyncio.get_running_loop().create_task(self.run())
+
+    async def run(self):
+        while not self.stopping:
+            await self.wanted.wait()
+            try:
+                packet = await self.client.connect(HOST, self.world.port, timeout=20)
+                self.world.record("connected", self.name, packet.session_present)
+                await self.subscribe()
+                await self.client.wait_lost(timeout=None)
+            except CONNECT_ERRORS:
+                await asyncio.sleep(0.02)
+
+    async def subscribe(self):
+        if self.subscribed.is_set():
+            return
+        handling = 2 if self.client.version == 5 else 0
+        granted = await self.client.subscribe(
+            [(text, qos | handling << 4) for text, qos in self.filters]) if self.filters else ()
+        for (text, _), qos in zip(self.filters, granted):
+            self.world.record("subscribed", self.name, text, qos)
+        self.subscribed.set()
+
+    def leave(self, politely):
+        """Goes offline; the session stays."""
+        self.wanted.clear()
+        if politely and self.client.connected:
+            asyncio.get_running_loop().create_task(self.client.disconnect())
+        else:
+            self.client.abort()
+
+    async def stop(self):
+        self.stopping = True
+        self.task.cancel()
+        self.client.abort()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    def on_message(self, _client, packet):
+        message = read_payload(packet.payload)
+        if message is None or message[1] != packet.topic:
+            self.world.record("garbage", self.name, f"{packet.topic} {packet.payload[:80]!r}")
+        else:
+            self.world.record("received", self.name, *message)
+
+    def on_acknowledged(self, _client, outgoing, kind):
+        if kind != mqtt.PUBREC or outgoing.reason is not None:
+            publisher, topic, qos, seq = outgoing.tag
+            self.world.record("acknowledged", publisher, topic, qos, seq, outgoing.reason)
+
+
+class Publisher(Participant):
+    """Sends bursts on topics of its own while the world's load is on, never more than its window
+    unacknowledged."""
+
+    def __init__(self, world, name, version, window):
+        super().__init__(world, name, version, window=window)
+        self.window, self.numbers = window, collections.Counter()
+        self.random = world.random
+        self.load_task = asyncio.get_running_loop().create_task(self.load())
+
+    def choose(self):
+        """(topic, qos, retain, may clear) of the next burst."""
+        draw = self.random.random()
+        qos = self.random.choice((1, 2))
+        if draw < 0.55:
+            return f"load/{self.name}/{self.random.choice('ab')}", qos, False, False
+        if draw < 0.80:
+            return f"shared/{self.name}/a", qos, False, False
+        kind = self.random.choice(("live", "mute", "clear"))
+        # A retained topic has one QoS: between two of them MQTT promises no order.
+        return f"retained/{self.name}/{kind}{qos}", qos, True, kind == "clear"
+
+    def send_one(self, topic, qos, retain, may_clear):
+        self.numbers[topic, qos] += 1
+        seq = self.numbers[topic, qos]
+        clear = may_clear and self.random.random() < 0.4
+        padding = self.random.choice((0, 10, 100, 100, 2000))
+        payload = b"" if clear else make_payload(self.name, topic, qos, seq, padding)
+        # Told before it is sent: an answer can never come before the question.
+        self.world.record("sent", self.name, topic, qos, seq, "clear" if clear else "")
+        self.client.publish(topic, payload, qos, retain, tag=(self.name, topic, qos, seq))
+
+    async def load(self):
+        while not self.stopping:
+            await self.world.load_on.wait()
+            choice = self.choose()
+            for _ in range(self.random.choice((1, 1, 5, 20))):
+                while self.client.unacknowledged >= self.window:
+                    await asyncio.sleep(0.002)
+                if not self.world.load_on.is_set():
+                    break
+                self.send_one(*choice)
+            await asyncio.sleep(self.random.choice((0, 0.001, 0.005, 0.02)))
+
+    async def stop(self):
+        self.load_task.cancel()
+        await super().stop()
+
+
+class Subscriber(Participant):
+    """`habit`: live (always connected), flap (comes and goes), sleep (only there to drain)."""
+
+    def __init__(self, world, name, version, habit, filters, **options):
+        super().__init__(world, name, version, **options)
+        self.habit, self.filters, self.random = habit, filters, world.random
+        self.flap_task = asyncio.get_running_loop().create_task(self.flap())
+
+    async def flap(self):
+        while self.habit == "flap" and not self.stopping:
+            await self.world.load_on.wait()
+            await asyncio.sleep(self.random.uniform(0.05, 0.6))
+            if self.world.load_on.is_set() and self.wanted.is_set():
+                self.leave(politely=self.random.random() < 0.5)
+            else:
+                self.wanted.set()
+
+    async def stop(self):
+        self.flap_task.cancel()
+        await super().stop()
+
+
+async def delete_session(world, name, version):
+    """A clean start and an end: the server forgets the session."""
+    client = mqtt.Client(name, version=version, clean=True, session_expiry=0)
+    await client.connect(HOST, world.port)
+    await client.disconnect()
+    world.record("gone", name)
+
+
+async def read_retained(world, name, patience=3.0):
+    """Asks for every retained message with a fresh client and tells the judge what came."""
+    loop, seen, last = asyncio.get_running_loop(), set(), [0.0]
+    world.record("reading", name)
+
+    def on_message(_client, packet):
+        last[0] = loop.time()
+        if not packet.retain:
+            return                             # published meanwhile
+        message = read_payload(packet.payload)
+        if message is None or message[1] != packet.topic:
+            world.record("garbage", name, f"retained {packet.topic} {packet.payload[:80]!r}")
+        else:
+            seen.add(packet.topic)
+            world.record("read", name, *message)
+
+    client = mqtt.Client(name, version=5, clean=True, on_message=on_message)
+    try:
+        await client.connect(HOST, world.port)
+        await client.subscribe("retained/#", qos=1)
+        begin = last[0] = loop.time()
+        due = world.judge.retained_due(name)
+        while loop.time() - begin < patience and not (due <= seen and loop.time() - last[0] > 0.1):
+            if not client.connected:
+                raise mqtt.Lost()
+            await asyncio.sleep(0.02)
+        world.record("has_read", name)
+        await client.disconnect()
+    except CONNECT_ERRORS:
+        world.record("abandoned", name)
+        client.abort()
