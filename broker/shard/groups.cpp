@@ -54,7 +54,8 @@ void Shard::Impl::tell_groups_connected(Session& session, bool connected) {
                                .connected = connected,
                                .options = subscription.options,
                                .subscription_identifier = subscription.identifier};
-      post(owner_of(Groups::key(change.group, change.filter)), std::move(change));
+      const CoreIndex owner = owner_of(Groups::key(change.group, change.filter));
+      post(owner, std::move(change));
     }
   }
 }

@@ -110,6 +110,8 @@ class Client {
   /// What came since the last call, as lines joined by "; ".
   std::string heard();
   std::vector<Received> take() { return std::exchange(inbox, {}); }
+  /// Has `packet` sent by a later step; its views must live until then.
+  void queue(mqtt::Packet packet) { to_answer_.push_back(std::move(packet)); }
   /// Sends the oldest queued answer; false: there is none.
   bool answer_one();
 
