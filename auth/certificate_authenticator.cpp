@@ -126,7 +126,7 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   }
   plugin::Identity identity;
   identity.kind = plugin::IdentityKind::device;
-  identity.policy = plugin::PolicyKind::device;
+  identity.policy = credentials.policy;
   identity.name = id;
   identity.certificate_serial = fields->serial;
   identity.key_fingerprint = fields->fingerprint;

@@ -103,6 +103,17 @@ TEST_CASE("an enrolled device is let in under its own name, whatever its client 
   CHECK(outcome->not_after == start_of_test + 24h);
 }
 
+TEST_CASE("a device gets the policy of the listener that it came by") {
+  World world;
+  Credentials credentials;
+  credentials.certificate_chain = {world.recorded(world.profile()).der()};
+  credentials.policy = plugin::PolicyKind::open;
+  const Outcome outcome = ask(world.authenticator, credentials);
+  REQUIRE(outcome.has_value());
+  CHECK(outcome->policy == plugin::PolicyKind::open);
+  CHECK(outcome->owner() == "device:d1");
+}
+
 TEST_CASE("a certificate counts only inside its validity") {
   World world;
   const auto certificate = world.recorded(world.profile());
