@@ -81,8 +81,9 @@ void Shard::Impl::append_recipients(mqtt::Qos published, std::vector<Recipient>&
   }
 }
 
-// `durable_too` false: what is stored for persistent sessions and groups comes by their records.
-void Shard::Impl::deliver_matches(InFlow& flow, bool durable_too, Now now) {
+// `by_record`, when set, names those who get the message by its stored record: persistent sessions
+// and groups of these are left out here.
+void Shard::Impl::deliver_matches(InFlow& flow, const std::vector<Recipient>* by_record, Now now) {
   frames.begin();
   const mqtt::Qos published = flow.publish.qos;
   session::FrameCache* cache = matched.size() > 1 ? &frames : nullptr;
@@ -95,15 +96,29 @@ void Shard::Impl::deliver_matches(InFlow& flow, bool durable_too, Now now) {
       continue;
     }
     const DurableId durable = match.session->durable_id();
-    if (durable == DurableId{} || durable_too) {
+    if (durable == DurableId{} || by_record == nullptr) {
       deliver_to(*match.session, how, flow, {durable, durable != DurableId{}}, now);
     }
   }
-  // A group's delivery may lead to another fan-out's work space only through mail, never from here.
+  deliver_group_matches(flow, by_record, now);
+}
+
+// A group's delivery may lead to another fan-out's work space only through mail, never from here.
+void Shard::Impl::deliver_group_matches(InFlow& flow, const std::vector<Recipient>* by_record,
+                                        Now now) {
   for (const DurableId group : matched_groups) {
-    const auto state = group_states.find(group);
-    if (state != group_states.end() && (durable_too || !state->second.stored)) {
-      deliver_group(group, flow, now);
+    const bool recorded = by_record != nullptr && std::any_of(by_record->begin(), by_record->end(),
+                                                              [group](const Recipient& recipient) {
+                                                                return recipient.id == group;
+                                                              });
+    if (recorded || !group_states.contains(group)) {
+      continue;
+    }
+    // A group that was not among the recipients when the record was written must not tick it off.
+    const StoredPtr stored = by_record != nullptr ? std::exchange(flow.stored, nullptr) : nullptr;
+    deliver_group(group, flow, now);
+    if (stored) {
+      flow.stored = stored;
     }
   }
 }

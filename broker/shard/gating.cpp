@@ -239,7 +239,7 @@ GateId Shard::Impl::release_inbound(Session& from, mqtt::PacketId packet_id) {
 
 GateId Shard::Impl::store_outbound(Session& session, const Delivery& delivery) {
   batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
-            encode_outbound(OutboundState::sent, delivery.stored->id));
+            encode_outbound(OutboundState::sent, delivery.stored->id, delivery.recipient));
   const GateId gate = open_gate({.purpose = Gate::Purpose::outbound_stored,
                                  .session = session.id(),
                                  .packet_id = delivery.packet_id});
@@ -255,7 +255,7 @@ GateId Shard::Impl::store_released(Session& session, const Delivery& delivery) {
     return {};
   }
   batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
-            encode_outbound(OutboundState::released, delivery.stored->id));
+            encode_outbound(OutboundState::released, delivery.stored->id, delivery.recipient));
   tick_off(delivery.stored, delivery.recipient, Write::released);
   const GateId gate = open_gate({.purpose = Gate::Purpose::released_stored,
                                  .session = session.id(),

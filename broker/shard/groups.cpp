@@ -15,6 +15,9 @@ namespace {
 
 /// Messages that one turn hands out from a group's queue.
 constexpr std::size_t drain_messages = 256;
+constexpr Milliseconds drain_again_after{5};
+/// After a member gave messages back: its queue is full, or news of it are under way.
+constexpr Milliseconds drain_returned_after{20};
 
 }  // namespace
 
@@ -148,6 +151,9 @@ void Shard::Impl::end_group(GroupState& state) {
   for (const Groups::Waiting& entry : state.restored) {
     drop_waiting(state, entry, DropReason::no_member);
   }
+  for (const auto& [id, entry] : state.returned) {
+    drop_waiting(state, entry, DropReason::no_member);
+  }
   if (state.stored) {
     erase_records(state.number);
   }
@@ -170,9 +176,21 @@ void Shard::Impl::drop_waiting(const GroupState& state, const Groups::Waiting& e
 
 void Shard::Impl::deliver_group(DurableId number, InFlow& flow, Now now) {
   GroupState& state = group_states.at(number);
-  if (!hand_to_member(state, flow, 0, now)) {
-    let_wait(state, flow, false, now);
+  if (must_queue(state, flow)) {
+    let_wait(state, flow, now);
+    drain_later(state, drain_again_after, now);
+  } else if (!hand_to_member(state, flow, 0, now)) {
+    let_wait(state, flow, now);
   }
+}
+
+// What came before still waits, so this one stands behind it.
+bool Shard::Impl::must_queue(const GroupState& state, const InFlow& flow) {
+  if (!state.stored || flow.publish.qos == mqtt::Qos::at_most_once) {
+    return false;
+  }
+  const Groups::Group* group = groups.find(key_of(state));
+  return !state.returned.empty() || (group != nullptr && group->waiting_count() > 0);
 }
 
 bool Shard::Impl::hand_to_member(GroupState& state, InFlow& flow, std::uint64_t skip, Now now) {
@@ -201,17 +219,33 @@ bool Shard::Impl::hand_to_member(GroupState& state, InFlow& flow, std::uint64_t 
   return true;
 }
 
-void Shard::Impl::let_wait(GroupState& state, InFlow& flow, bool in_front, Now now) {
+void Shard::Impl::let_wait(GroupState& state, InFlow& flow, Now now) {
   Groups::Group* group = groups.find(key_of(state));
   Groups::Waiting entry{message_of(flow, now), state.stored ? flow.stored : nullptr,
                         flow.publish.qos};
   if (group == nullptr || !state.stored || flow.publish.qos == mqtt::Qos::at_most_once) {
     drop_waiting(state, entry, DropReason::no_member);
-  } else if (in_front) {
-    group->wait_in_front(std::move(entry));
   } else if (!group->wait(entry)) {
     drop_waiting(state, entry, DropReason::queue_full);
   }
+}
+
+// It has been accepted before, so no cap holds for it; what was given out bounds it.
+void Shard::Impl::keep_returned(GroupState& state, InFlow& flow, Now now) {
+  if (flow.stored == nullptr || groups.find(key_of(state)) == nullptr) {
+    return let_wait(state, flow, now);
+  }
+  state.returned.emplace(flow.stored->id,
+                         Groups::Waiting{message_of(flow, now), flow.stored, flow.publish.qos});
+  drain_later(state, drain_returned_after, now);
+}
+
+void Shard::Impl::drain_later(GroupState& state, Milliseconds delay, Now now) {
+  if (!state.draining) {
+    state.draining = true;
+    groups_to_drain.push_back(state.number);
+  }
+  retry_at = std::min(retry_at, now.steady + delay);
 }
 
 void Shard::Impl::drain_group(GroupState& state, Now now) {
@@ -219,24 +253,32 @@ void Shard::Impl::drain_group(GroupState& state, Now now) {
   if (group == nullptr || group->members().connected_count() == 0) {
     return;
   }
-  // Expiry is judged here, where what has expired can be ticked off.
-  for (Groups::Waiting& entry : group->take(drain_messages, WallTime::min())) {
-    if (entry.message->expired(now.wall)) {
-      drop_waiting(state, entry, DropReason::expired);
-      continue;
-    }
-    const mqtt::Publish view = view_now(*entry.message, now);
-    InFlow flow{.publish = view,
-                .block = entry.message.block(),
-                .message = entry.message,
-                .stored = entry.stored};
-    if (!hand_to_member(state, flow, 0, now)) {
-      let_wait(state, flow, false, now);
-    }
+  std::size_t budget = drain_messages;
+  for (; budget > 0 && !state.returned.empty(); --budget) {
+    const Groups::Waiting entry = std::move(state.returned.begin()->second);
+    state.returned.erase(state.returned.begin());
+    hand_out(state, entry, now);
   }
-  if (group->waiting_count() > 0) {
-    groups_to_drain.push_back(state.number);
-    retry_at = std::min(retry_at, now.steady + Milliseconds(5));
+  // Expiry is judged here, where what has expired can be ticked off.
+  for (const Groups::Waiting& entry : group->take(budget, WallTime::min())) {
+    hand_out(state, entry, now);
+  }
+  if (group->waiting_count() > 0 || !state.returned.empty()) {
+    drain_later(state, drain_again_after, now);
+  }
+}
+
+void Shard::Impl::hand_out(GroupState& state, const Groups::Waiting& entry, Now now) {
+  if (entry.message->expired(now.wall)) {
+    return drop_waiting(state, entry, DropReason::expired);
+  }
+  const mqtt::Publish view = view_now(*entry.message, now);
+  InFlow flow{.publish = view,
+              .block = entry.message.block(),
+              .message = entry.message,
+              .stored = entry.stored};
+  if (!hand_to_member(state, flow, 0, now)) {
+    keep_returned(state, flow, now);
   }
 }
 
@@ -246,6 +288,7 @@ void Shard::Impl::drain_groups(Now now) {
   for (const DurableId number : numbers) {
     const auto found = group_states.find(number);
     if (found != group_states.end()) {
+      found->second.draining = false;
       drain_group(found->second, now);
     }
   }
@@ -258,6 +301,14 @@ void Shard::Impl::on_group_deliver(CoreIndex from, const mail::GroupDeliver& mai
   if (!takes) {
     post(from, mail::GroupReturn{mail.recipient.id, mail.session, mail.block, mail.stored,
                                  mail.recipient.qos});
+    return;
+  }
+  if (!authorized(session->identity(), plugin::Action::receive, mail.block->topic(),
+                  session->client_id())) {
+    counters().dropped[static_cast<int>(DropReason::not_authorized)].add();
+    if (mail.stored) {
+      tick_off(mail.stored, mail.recipient.id);
+    }
     return;
   }
   const mqtt::Publish view = view_now(*mail.block, now);
@@ -287,9 +338,7 @@ void Shard::Impl::on_group_return(const mail::GroupReturn& mail, Now now) {
   const mqtt::Publish view = view_now(*mail.block, now);
   InFlow flow{.publish = view, .block = mail.block, .stored = mail.stored};
   if (!hand_to_member(state, flow, mail.session, now)) {
-    let_wait(state, flow, true, now);
-    groups_to_drain.push_back(state.number);
-    retry_at = std::min(retry_at, now.steady + Milliseconds(20));
+    keep_returned(state, flow, now);
   }
 }
 

@@ -87,7 +87,7 @@ void Shard::Impl::on_publish_mail(CoreIndex from, mail::Publish& mail, Now now) 
   if (!mail.hold) {
     // Without `stored` the publisher saw nobody persistent here; one that came since gets the
     // message all the same, though only from memory.
-    deliver_matches(flow, true, now);
+    deliver_matches(flow, nullptr, now);
   }
 }
 
@@ -113,7 +113,7 @@ void Shard::Impl::on_release(mail::Release& mail, Now now) {
               .block = mail.block,
               .stored = std::move(mail.stored)};
   collect(flow);
-  deliver_matches(flow, false, now);
+  deliver_matches(flow, &mail.recipients, now);
   deliver_recipients(flow, mail.recipients, now);
 }
 

@@ -175,7 +175,7 @@ GateId Shard::Impl::route(const mqtt::Publish& packet, Session* from, bool store
   if (answered && (keeps_packet_id || stands_in_line || wants_storage(cores))) {
     return route_stored(flow, from, cores, gate_for(from, gate), now);
   }
-  deliver_matches(flow, true, now);
+  deliver_matches(flow, nullptr, now);
   for (std::uint16_t core = 0; core < options.core_count; ++core) {
     if ((cores.cores >> core & 1) != 0) {
       if (!answered && outside.mailbox_full(CoreIndex{core})) {
@@ -248,7 +248,7 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
     write_publication(waiting, gate);
   }
   if (!twice) {
-    deliver_matches(flow, true, now);
+    deliver_matches(flow, nullptr, now);
   }
   return gate;
 }
@@ -290,7 +290,7 @@ void Shard::Impl::deliver_held(Publication& publication, Now now) {
         .push_back(std::move(target.recipient));
   }
   collect(flow);
-  deliver_matches(flow, false, now);
+  deliver_matches(flow, &here, now);
   deliver_recipients(flow, here, now);
   for (std::uint16_t core = 0; core < options.core_count; ++core) {
     if ((publication.cores >> core & 1) != 0) {

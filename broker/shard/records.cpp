@@ -211,9 +211,10 @@ std::optional<MessageRecord> decode_message_record(std::string_view value) {
   return record;
 }
 
-std::string encode_outbound(OutboundState state, MessageId message) {
+std::string encode_outbound(OutboundState state, MessageId message, DurableId recipient) {
   std::string out{record_version, static_cast<char>(state)};
   append_big_endian(out, message.value);
+  append_big_endian(out, recipient.value);
   return out;
 }
 
@@ -222,10 +223,11 @@ std::optional<Outbound> decode_outbound(std::string_view value) {
   const auto version = in.integer<std::uint8_t>();
   const auto state = in.integer<std::uint8_t>();
   const MessageId message{in.integer<std::uint64_t>()};
+  const DurableId recipient{in.integer<std::uint64_t>()};
   if (in.damaged() || version != record_version || state < 1 || state > 2) {
     return std::nullopt;
   }
-  return Outbound{static_cast<OutboundState>(state), message};
+  return Outbound{static_cast<OutboundState>(state), message, recipient};
 }
 
 std::string durable_key(DurableId id) {

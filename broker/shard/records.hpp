@@ -7,7 +7,9 @@
 //   messages       message id (8)                        → recipients, message block
 //   acks           message id (8), durable id (8)        → nothing: this recipient is done
 //   inflight       durable id (8), 'i', packet id (2)    → nothing: received, not released
-//   inflight       durable id (8), 'o', packet id (2)    → state (1), message id (8)
+//   inflight       durable id (8), 'o', packet id (2)    → state (1), message id (8), recipient
+//   (8):
+//                                                          the session itself or a shared group
 //   retained       topic                                 → message block
 #pragma once
 
@@ -54,7 +56,7 @@ std::string encode_group(const GroupRecord& record);
 std::string encode_subscription(const session::Subscription& subscription);
 std::string encode_message_record(const Publication& publication);
 std::string encode_message_record(const Recipient& recipient, const mqtt::MessageBlock& block);
-std::string encode_outbound(OutboundState state, MessageId message);
+std::string encode_outbound(OutboundState state, MessageId message, DurableId recipient);
 
 // Decoders give nothing for a damaged record and read nothing outside it.
 std::optional<SessionRecord> decode_session(std::string_view value);
@@ -65,6 +67,7 @@ std::optional<MessageRecord> decode_message_record(std::string_view value);
 struct Outbound {
   OutboundState state;
   MessageId message;
+  DurableId recipient;
 };
 std::optional<Outbound> decode_outbound(std::string_view value);
 

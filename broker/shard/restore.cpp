@@ -14,6 +14,9 @@ namespace {
 /// How long restored groups may be without members before they are taken for left over.
 constexpr Seconds empty_groups_grace{10};
 
+/// Nothing becomes due before all cores have told each other what is subscribed.
+constexpr Seconds start_grace{1};
+
 DurableId durable_at(std::string_view key, std::size_t offset = 0) {
   return DurableId{read_big_endian<std::uint64_t>(key.substr(offset))};
 }
@@ -25,6 +28,22 @@ Delivery delivery_of(const RestoreTable::Entry& entry, const Recipient& recipien
           .recipient = recipient.id,
           .qos = recipient.qos,
           .retain = recipient.retain};
+}
+
+// Records come in the order of packet ids, which go round; messages were sent in the order of their
+// own numbers. Released ones go first.
+void sort_inflight(Ring<Delivery>& inflight) {
+  std::vector<Delivery> open;
+  for (; !inflight.empty(); inflight.pop_front()) {
+    open.push_back(std::move(inflight.front()));
+  }
+  std::stable_sort(open.begin(), open.end(), [](const Delivery& left, const Delivery& right) {
+    return (left.stored ? left.stored->id : MessageId{}) <
+           (right.stored ? right.stored->id : MessageId{});
+  });
+  for (Delivery& delivery : open) {
+    inflight.push_back(std::move(delivery));
+  }
 }
 
 }  // namespace
@@ -118,13 +137,16 @@ bool Shard::Impl::load_session(std::string_view key, std::string_view value, Now
   session.set_expiry_seconds(record->expiry_seconds);
   // One that was connected when the server went down was cut off just now.
   const WallTime since = record->connected ? now.wall : std::min(record->disconnected_at, now.wall);
-  session.expires_at = now.steady + Seconds(record->expiry_seconds) - (now.wall - since);
+  const SteadyTime soonest = now.steady + start_grace;
+  session.expires_at =
+      std::max(soonest, now.steady + Seconds(record->expiry_seconds) - (now.wall - since));
   if (record->will) {
     auto will = std::make_unique<session::StoredWill>();
     will->block = std::move(record->will);
     will->delay_seconds = record->will_delay_seconds;
     will->message_expiry_seconds = record->will_expiry_seconds;
-    session.will_due_at = now.steady + Seconds(will->delay_seconds) - (now.wall - since);
+    session.will_due_at =
+        std::max(soonest, now.steady + Seconds(will->delay_seconds) - (now.wall - since));
     session.set_will(std::move(will));
   }
   return true;
@@ -205,25 +227,23 @@ bool Shard::Impl::load_outbound(Session& session, mqtt::PacketId packet_id,
                               .state = Delivery::State::released});
     return true;  // its message was ticked off in the same batch
   }
-  if (found == options.restore->messages.end()) {
+  const auto recipient = [&] {
+    const std::vector<Recipient>& all = found->second.recipients;
+    return std::find_if(all.begin(), all.end(), [&](const Recipient& candidate) {
+      return candidate.id == outbound.recipient;
+    });
+  };
+  if (found == options.restore->messages.end() || recipient() == found->second.recipients.end()) {
+    batch.erase(storage::Family::inflight, outbound_key(session.durable_id(), packet_id));
     return true;
   }
-  const RestoreTable::Entry& entry = found->second;
   // The message waits in this session's queue, or in that of a shared group on whatever core.
-  const DurableId own = session.durable_id();
-  const auto recipient =
-      std::find_if(entry.recipients.begin(), entry.recipients.end(),
-                   [&](const Recipient& candidate) { return candidate.id == own; });
-  Delivery delivery;
-  if (recipient != entry.recipients.end()) {
-    delivery = delivery_of(entry, *recipient);
-    restored_acks[own].insert(outbound.message.value);
+  if (outbound.recipient == session.durable_id()) {
+    restored_acks[outbound.recipient].insert(outbound.message.value);
   } else {
-    for (const Recipient& group : entry.recipients) {
-      options.restore->in_flight.emplace(outbound.message.value, group.id.value);
-      delivery = delivery_of(entry, group);
-    }
+    options.restore->in_flight.emplace(outbound.message.value, outbound.recipient.value);
   }
+  Delivery delivery = delivery_of(found->second, *recipient());
   delivery.packet_id = packet_id;
   delivery.qos = mqtt::Qos::exactly_once;
   delivery.state = Delivery::State::sent;
@@ -266,6 +286,7 @@ void Shard::Impl::start_session(Session& session, Now) {
     session.remove_restored(acks->second);
   }
   std::sort(session.inbound_ids().begin(), session.inbound_ids().end());
+  sort_inflight(session.inflight());
   for (const session::Subscription& subscription : session.subscriptions()) {
     if (mqtt::is_shared_filter(subscription.filter)) {
       tell_group(session, subscription.filter, true, GateId{});

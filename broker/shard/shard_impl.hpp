@@ -60,6 +60,9 @@ struct GroupState {
   std::string filter;
   bool stored = false;  ///< its record is on disk, since it has (or had) persistent members
   std::vector<Groups::Waiting> restored;  ///< read at start, until the first member is back
+  /// What members gave back, oldest first: it goes out before what waits in the group's queue.
+  std::map<MessageId, Groups::Waiting> returned;
+  bool draining = false;  ///< stands in groups_to_drain
 };
 
 /// Which other cores have subscribers of a filter: a bit per core.
@@ -137,7 +140,8 @@ struct Shard::Impl final : session::Host {
   // deliver.cpp
   void collect(const InFlow& flow);
   void collect_subscriber(Subscriber& subscriber, const InFlow& flow);
-  void deliver_matches(InFlow& flow, bool durable_too, Now now);
+  void deliver_matches(InFlow& flow, const std::vector<Recipient>* by_record, Now now);
+  void deliver_group_matches(InFlow& flow, const std::vector<Recipient>* by_record, Now now);
   /// Whom a delivery is ticked off for, and through which group it came.
   struct Via {
     DurableId recipient;
@@ -173,6 +177,9 @@ struct Shard::Impl final : session::Host {
   void on_group_member(CoreIndex from, const mail::GroupMember& change, Now now);
   void deliver_group(DurableId group, InFlow& flow, Now now);
   void drain_group(GroupState& state, Now now);
+  void drain_later(GroupState& state, Milliseconds delay, Now now);
+  void hand_out(GroupState& state, const Groups::Waiting& entry, Now now);
+  bool must_queue(const GroupState& state, const InFlow& flow);
   void drain_groups(Now now);
   void join_group(const GroupState& state, const mail::GroupMember& change, CoreIndex from);
   void leave_group(GroupState& state, const mail::GroupMember& change);
@@ -185,7 +192,8 @@ struct Shard::Impl final : session::Host {
   void end_group(GroupState& state);
   void drop_waiting(const GroupState& state, const Groups::Waiting& entry, DropReason reason);
   bool hand_to_member(GroupState& state, InFlow& flow, std::uint64_t skip, Now now);
-  void let_wait(GroupState& state, InFlow& flow, bool in_front, Now now);
+  void let_wait(GroupState& state, InFlow& flow, Now now);
+  void keep_returned(GroupState& state, InFlow& flow, Now now);
   void forget_empty_groups();
   static std::string key_of(const GroupState& state) {
     return Groups::key(state.group, state.filter);
