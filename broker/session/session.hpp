@@ -122,6 +122,11 @@ class Session {
     }
   }
 
+  /// Does the client take a packet of this size [MQTT-3.1.2-24]?
+  bool fits(std::size_t frame_bytes) const noexcept {
+    return settings_.maximum_packet_size == 0 || frame_bytes <= settings_.maximum_packet_size;
+  }
+
   // --- delivery -------------------------------------------------------------------------------
 
   /// What a session needs to know of one message that matched it.
@@ -206,10 +211,6 @@ class Session {
   Delivery* find_inflight(mqtt::PacketId packet_id) noexcept;
   void remove_inflight(Delivery& delivery);
   mqtt::PacketId next_packet_id() noexcept;
-  bool fits(std::size_t frame_bytes) const noexcept {
-    return settings_.maximum_packet_size == 0 || frame_bytes <= settings_.maximum_packet_size;
-  }
-
   Host& host_;
   Link* link_ = nullptr;
   std::uint64_t id_;

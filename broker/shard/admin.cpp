@@ -1,6 +1,5 @@
 // What the admin side asks of one shard.
 
-#include "mqtt/codec.hpp"
 #include "shard/shard_impl.hpp"
 
 namespace skerry::shard {
@@ -87,9 +86,7 @@ void Shard::shut_down(Now now) {
   }
   for (session::Session* session : connected) {
     session::Link& link = *session->link();
-    mqtt::Disconnect disconnect;
-    disconnect.reason = mqtt::Reason::server_shutting_down;
-    mqtt::encode(disconnect, session->version(), link.output());
+    shard.write_farewell(*session, mqtt::Reason::server_shutting_down, "");
     link.output_changed();
     // Its record still says "connected": after the restart it counts as cut off then, and its will
     // is due by its delay.

@@ -36,6 +36,22 @@ std::unique_ptr<session::StoredWill> keep_will(const mqtt::Will& will) {
   return kept;
 }
 
+/// What a CONNACK may say [MQTT-3.2.2-8] when a connection ends before it has been answered.
+mqtt::Reason connack_reason(mqtt::Reason reason) noexcept {
+  switch (reason) {  // NOLINT: the reasons that only a DISCONNECT has
+    case mqtt::Reason::session_taken_over:
+    case mqtt::Reason::keep_alive_timeout:
+    case mqtt::Reason::server_shutting_down:
+    case mqtt::Reason::administrative_action:
+    case mqtt::Reason::receive_maximum_exceeded:
+    case mqtt::Reason::topic_alias_invalid:
+    case mqtt::Reason::topic_filter_invalid:
+      return mqtt::Reason::server_unavailable;
+    default:
+      return reason;
+  }
+}
+
 }  // namespace
 
 Session* Shard::Impl::find(SessionId id) noexcept {
@@ -117,6 +133,7 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
       std::min(connect.session_expiry_interval, cap.session_expiry_max_seconds));
   session.expires_at = SteadyTime::max();
   session.will_due_at = SteadyTime::max();  // [MQTT-3.1.3-9]: it came back in time
+  const bool had_will = session.will() != nullptr;
   session.set_will(connect.will ? keep_will(*connect.will) : nullptr);
   std::uint16_t keep_alive = connect.keep_alive;
   if (cap.keep_alive_max_seconds != 0 && connect.version == mqtt::Version::v5 &&
@@ -134,7 +151,7 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
   if (session.persistent() || session.durable_id() != DurableId{}) {
     // A client may rely on a new session once it hears of it; one that was there already is on
     // disk.
-    const bool wait = session.durable_id() == DurableId{} || session.will() != nullptr;
+    const bool wait = session.durable_id() == DurableId{} || session.will() != nullptr || had_will;
     store_session(session, true, now);
     if (wait) {
       gate = open_gate({.session = session.id()});
@@ -163,7 +180,7 @@ std::string Shard::Impl::connack_for(const Session& session, const ConnectReques
   if (request.client_id_assigned) {  // [MQTT-3.2.2-16]
     connack.assigned_client_identifier = request.client_id;
   }
-  if (keep_alive != connect.keep_alive) {  // [MQTT-3.2.2-21]
+  if (keep_alive != connect.keep_alive) {  // section 3.2.2.3.14
     connack.server_keep_alive = keep_alive;
   }
   std::string frame;
@@ -212,25 +229,42 @@ void Shard::Impl::erase_records(DurableId id) {
   watch_record(id);
 }
 
+// The last packet of a connection. DISCONNECT may not come before CONNACK [MQTT-3.14.0-1]. Rather
+// without its text than larger than the client takes [MQTT-3.14.2-3], and rather nothing than that.
+void Shard::Impl::write_farewell(Session& session, mqtt::Reason reason, const char* what) {
+  std::string& out = session.link()->output();
+  const std::size_t before = out.size();
+  for (const char* text : {what, ""}) {
+    out.resize(before);
+    std::optional<std::string_view> reason_string;
+    if (*text != '\0') {
+      reason_string = text;
+    }
+    if (session.open()) {
+      mqtt::Disconnect disconnect;
+      disconnect.reason = reason;
+      disconnect.reason_string = reason_string;
+      mqtt::encode(disconnect, session.version(), out);
+    } else {
+      mqtt::Connack connack;
+      connack.reason = connack_reason(reason);
+      connack.reason_string = reason_string;
+      mqtt::encode(connack, session.version(), out);
+    }
+    if (session.fits(out.size() - before)) {
+      return;
+    }
+  }
+  out.resize(before);
+}
+
 void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const char* what,
                                  CloseCause cause, Now now) {
   session::Link* link = session.link();
   if (link == nullptr) {
     return;
   }
-  if (!session.open()) {
-    mqtt::Connack connack;
-    connack.reason = reason;
-    connack.reason_string = what;
-    mqtt::encode(connack, session.version(), link->output());
-  } else {
-    mqtt::Disconnect disconnect;
-    disconnect.reason = reason;
-    if (*what != '\0') {
-      disconnect.reason_string = what;
-    }
-    mqtt::encode(disconnect, session.version(), link->output());
-  }
+  write_farewell(session, reason, what);
   link->output_changed();
   outside.log(1, "connection ended by server", session.client_id(), what);
   const bool keep_will =

@@ -39,15 +39,17 @@ void Shard::Impl::collect_subscriber(Subscriber& subscriber, const InFlow& flow)
   if (subscriber.options.no_local && session.id() == flow.publisher) {  // [MQTT-3.8.3-3]
     return;
   }
-  if (options.authorizer != nullptr && subscriber.covered_at_epoch != options.authorizer->epoch() &&
-      !authorized(session.identity(), plugin::Action::receive, flow.publish.topic,
-                  session.client_id())) {
+  const bool covered =
+      options.authorizer == nullptr || (subscriber.covered_at_epoch != 0 &&
+                                        subscriber.covered_at_epoch == options.authorizer->epoch());
+  if (!covered && !authorized(session.identity(), plugin::Action::receive, flow.publish.topic,
+                              session.client_id())) {
     counters().dropped[static_cast<int>(DropReason::not_authorized)].add();
     return;
   }
   const bool retain = subscriber.options.retain_as_published && flow.publish.retain;
   if (session.match_serial == match_serial) {  // overlapping filters: one copy, the highest QoS
-    Matched& match = matched[session.match_index];  // [MQTT-3.3.4-2] [MQTT-3.3.4-3]
+    Matched& match = matched[session.match_index];  // [MQTT-3.3.4-2] [MQTT-3.3.4-4]
     match.qos = std::max(match.qos, subscriber.options.maximum_qos);
     match.retain = match.retain || retain;
     if (subscriber.identifier != 0) {

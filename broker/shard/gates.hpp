@@ -50,6 +50,7 @@ struct Gate {
   CoreIndex answer_core;
   GateId answer_gate;
   std::unique_ptr<Publication> publication;
+  std::vector<mail::RetainedQuery> queries;  ///< asked once every core knows the subscription
 };
 
 /// Gates of one core, in slots that are reused under new numbers: a late answer to a gate that is

@@ -82,6 +82,11 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
   if (session == nullptr) {
     return;
   }
+  // Only now: what another core publishes from here on comes by itself, what it published before is
+  // with the keeper of its topic, and the connection is open.
+  for (mail::RetainedQuery& query : gate.queries) {
+    ask_retained(std::move(query), now);
+  }
   const GateResult result = gate.failed ? GateResult::failed : GateResult::passed;
   switch (gate.purpose) {
     case Gate::Purpose::acknowledgement:

@@ -84,7 +84,8 @@ mqtt::Publish Shard::Impl::view_now(const mqtt::MessageBlock& block, Now now) co
 PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, Now now) {
   const bool tells_reason = from.version() == mqtt::Version::v5;
   if (!authorized(from.identity(), plugin::Action::publish, packet.topic, from.client_id())) {
-    // 3.1.1 knows no refusal: the message is acknowledged, counted and dropped [MQTT-3.3.5-2].
+    // 3.1.1 knows no refusal: the message is acknowledged, counted and dropped [MQTT-3.3.5-2]
+    // of 3.1.1.
     return {.reason = tells_reason ? mqtt::Reason::not_authorized : mqtt::Reason::success,
             .what = "this client may not publish to this topic"};
   }

@@ -274,6 +274,7 @@ void Shard::Impl::start(Now now) {
     clean_up_restored();
   }
   options.restore.reset();
+  sweep_at = retained.count() > 0 ? now.steady : SteadyTime::max();
   reset_session_counters();
   counters().subscriptions.set(filters.size());
   counters().retained_messages.set(retained.count());

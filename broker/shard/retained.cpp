@@ -16,7 +16,7 @@ constexpr std::size_t scans_max = 100'000;
 }  // namespace
 
 // False: over a cap, and nothing was changed.
-bool Shard::Impl::set_retained(const mqtt::BlockPtr& block, Now) {
+bool Shard::Impl::set_retained(const mqtt::BlockPtr& block, Now now) {
   if (block->payload().empty()) {  // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
     retained.erase(block->topic());
     batch.erase(storage::Family::retained, block->topic());
@@ -30,6 +30,7 @@ bool Shard::Impl::set_retained(const mqtt::BlockPtr& block, Now) {
       return false;
     }
     retained.set(mqtt::MessagePtr(block));  // [MQTT-3.3.1-5]
+    sweep_at = std::min(sweep_at, now.steady + Seconds(1));
     std::string record;
     mqtt::encode_record(*block, record);
     batch.put(storage::Family::retained, block->topic(), record);
@@ -47,14 +48,9 @@ void Shard::Impl::erase_expired_retained() {
   counters().retained_bytes.set(retained.size_bytes());
 }
 
-void Shard::Impl::ask_retained(Session& session, const session::Subscription& subscription,
-                               Now now) {
-  mail::RetainedQuery query{.filter = subscription.filter,
-                            .session = session.id(),
-                            .qos = subscription.options.maximum_qos,
-                            .subscription_identifier = subscription.identifier};
-  if (!mqtt::has_wildcard(subscription.filter)) {
-    const CoreIndex owner = owner_of(subscription.filter);
+void Shard::Impl::ask_retained(mail::RetainedQuery query, Now now) {
+  if (!mqtt::has_wildcard(query.filter)) {
+    const CoreIndex owner = owner_of(query.filter);
     if (owner == options.index) {
       answer_retained(options.index, std::move(query), now);
     } else {
@@ -118,7 +114,7 @@ void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
     const mqtt::Publish view = view_now(*block, now);
     InFlow flow{.publish = view, .block = block};
     const Session::Match how{.qos = std::min(slice.qos, block->qos()),
-                             .retain = true,  // [MQTT-3.3.1-8]
+                             .retain = true,  // section 3.3.1.3
                              .subscription_identifiers = identifiers};
     if (how.qos == mqtt::Qos::at_most_once) {
       session->deliver_at_most_once(view, how, nullptr);

@@ -111,6 +111,7 @@ struct Shard::Impl final : session::Host {
                           const mqtt::Connect& connect, std::uint16_t keep_alive,
                           bool present) const;
   void detach(Session& session, bool keep_will, Now now);
+  void write_farewell(Session& session, mqtt::Reason reason, const char* what);
   void store_session(Session& session, bool connected, Now now);
   void store_subscriptions(const Session& session);
   void erase_records(DurableId id);
@@ -156,7 +157,7 @@ struct Shard::Impl final : session::Host {
 
   // subscribe.cpp
   mqtt::Reason subscribe_one(Session& from, const mqtt::SubscribeFilter& wanted,
-                             std::uint32_t identifier, GateId gate, Now now);
+                             std::uint32_t identifier, GateId gate);
   void add_subscriber(Session& session, const session::Subscription& subscription,
                       std::uint64_t covered_at_epoch);
   bool remove_subscriber(Session& session, std::string_view filter);
@@ -167,7 +168,7 @@ struct Shard::Impl final : session::Host {
   // retained.cpp
   bool set_retained(const mqtt::BlockPtr& block, Now now);
   void erase_expired_retained();
-  void ask_retained(Session& session, const session::Subscription& subscription, Now now);
+  void ask_retained(mail::RetainedQuery query, Now now);
   void answer_retained(CoreIndex to, mail::RetainedQuery query, Now now);
   void step_retained_scans(Now now);
   void deliver_retained(const mail::RetainedSlice& slice, Now now);
@@ -244,6 +245,7 @@ struct Shard::Impl final : session::Host {
 
   // timers.cpp
   void arm(Session& session);
+  void rebuild_timers();
   void on_timer(Now now);
   void check_session(Session& session, Now now);
 
@@ -336,6 +338,7 @@ struct Shard::Impl final : session::Host {
   std::vector<DurableId> groups_to_drain;
   std::vector<SessionId> paused;            ///< not read while storage or mailboxes are behind
   SteadyTime retry_at = SteadyTime::max();  ///< for early_tick_offs and paused sessions
+  SteadyTime sweep_at = SteadyTime::max();  ///< next look for expired retained messages
   std::uint64_t denials_in_second = 0;
   WallTime denial_second{};
 };

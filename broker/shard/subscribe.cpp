@@ -27,8 +27,7 @@ void Shard::Impl::subscribe(Session& from, const mqtt::Subscribe& packet, Now no
   GateId gate = open_gate({.session = from.id()});
   ++gates.find(gate)->waiting;  // ours: nothing passes before all filters are looked at
   for (const mqtt::SubscribeFilter& wanted : packet.filters) {  // [MQTT-3.8.4-5]
-    suback.reasons.push_back(
-        subscribe_one(from, wanted, packet.subscription_identifier, gate, now));
+    suback.reasons.push_back(subscribe_one(from, wanted, packet.subscription_identifier, gate));
   }
   if (from.durable_id() != DurableId{}) {
     wait_for_commit(gate);
@@ -36,7 +35,9 @@ void Shard::Impl::subscribe(Session& from, const mqtt::Subscribe& packet, Now no
   std::string frame;
   mqtt::encode(suback, from.version(), frame);  // [MQTT-3.8.4-6]
   if (gates.find(gate)->waiting == 1) {
-    gates.take(gate);
+    for (mail::RetainedQuery& query : gates.take(gate).queries) {
+      ask_retained(std::move(query), now);
+    }
     gate = {};
   } else {
     --gates.find(gate)->waiting;
@@ -46,7 +47,7 @@ void Shard::Impl::subscribe(Session& from, const mqtt::Subscribe& packet, Now no
 }
 
 mqtt::Reason Shard::Impl::subscribe_one(Session& from, const mqtt::SubscribeFilter& wanted,
-                                        std::uint32_t identifier, GateId gate, Now now) {
+                                        std::uint32_t identifier, GateId gate) {
   const std::string_view inner = inner_filter(wanted.filter);
   std::uint64_t covered = 0;
   const plugin::Decision decision =
@@ -84,7 +85,10 @@ mqtt::Reason Shard::Impl::subscribe_one(Session& from, const mqtt::SubscribeFilt
   tell_interest(known->filter, *filters.find(known->filter), gate);
   const std::uint8_t handling = wanted.options.retain_handling;
   if (handling == 0 || (handling == 1 && is_new)) {  // [MQTT-3.3.1-9] … [MQTT-3.3.1-11]
-    ask_retained(from, *known, now);
+    gates.find(gate)->queries.push_back({.filter = known->filter,
+                                         .session = from.id(),
+                                         .qos = known->options.maximum_qos,
+                                         .subscription_identifier = identifier});
   }
   return granted;
 }

@@ -19,23 +19,27 @@ class TimerQueue {
 
   SteadyTime next() const noexcept { return heap_.empty() ? SteadyTime::max() : heap_.front().at; }
 
-  /// Takes a reminder that is due at `now`; 0 when there is none.
-  std::uint64_t take(SteadyTime now) noexcept {
-    if (heap_.empty() || heap_.front().at > now) {
-      return 0;
-    }
-    std::pop_heap(heap_.begin(), heap_.end());
-    const std::uint64_t session = heap_.back().session;
-    heap_.pop_back();
-    return session;
-  }
-
- private:
   struct Entry {
     SteadyTime at;
-    std::uint64_t session;
+    std::uint64_t session = 0;
     bool operator<(const Entry& other) const noexcept { return at > other.at; }  // earliest on top
   };
+
+  /// Takes a reminder that is due at `now`; session 0 when there is none.
+  Entry take(SteadyTime now) noexcept {
+    if (heap_.empty() || heap_.front().at > now) {
+      return {};
+    }
+    std::pop_heap(heap_.begin(), heap_.end());
+    const Entry due = heap_.back();
+    heap_.pop_back();
+    return due;
+  }
+
+  std::size_t size() const noexcept { return heap_.size(); }
+  void clear() noexcept { heap_.clear(); }
+
+ private:
   std::vector<Entry> heap_;
 };
 

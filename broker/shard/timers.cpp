@@ -6,6 +6,15 @@
 #include "shard/shard_impl.hpp"
 
 namespace skerry::shard {
+namespace {
+
+/// Reminders that may be stale beside as many again as there are sessions.
+constexpr std::size_t stale_timers_max = 1024;
+/// Retained messages that nobody asks for are looked at this many at a time.
+constexpr std::size_t sweep_topics = 4096;
+constexpr Seconds sweep_every{1};
+
+}  // namespace
 
 void Shard::Impl::arm(Session& session) {
   const SteadyTime due =
@@ -14,10 +23,24 @@ void Shard::Impl::arm(Session& session) {
     session.timer_armed_at = due;
     timers.add(due, session.id());
   }
+  if (timers.size() > 2 * sessions.size() + stale_timers_max) {
+    rebuild_timers();
+  }
+}
+
+// A client that comes and goes leaves reminders behind that are due in days.
+void Shard::Impl::rebuild_timers() {
+  timers.clear();
+  for (const auto& [key, session] : sessions) {
+    session->timer_armed_at = SteadyTime::max();
+  }
+  for (const auto& [key, session] : sessions) {
+    arm(*session);
+  }
 }
 
 SteadyTime Shard::Impl::next_deadline() const noexcept {
-  SteadyTime next = std::min({timers.next(), retry_at, store_again_at, empty_groups_at});
+  SteadyTime next = std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at});
   if (!retained_scans.empty() || !own_mail.empty()) {
     next = SteadyTime::min();
   }
@@ -25,11 +48,18 @@ SteadyTime Shard::Impl::next_deadline() const noexcept {
 }
 
 void Shard::Impl::on_timer(Now now) {
-  while (const std::uint64_t id = timers.take(now.steady)) {
-    if (Session* session = find(id)) {
+  for (auto due = timers.take(now.steady); due.session != 0; due = timers.take(now.steady)) {
+    Session* session = find(due.session);
+    if (session != nullptr &&
+        session->timer_armed_at == due.at) {  // else a later one was forgotten
       session->timer_armed_at = SteadyTime::max();
       check_session(*session, now);
     }
+  }
+  if (sweep_at <= now.steady) {
+    retained.sweep(sweep_topics, now.wall);
+    erase_expired_retained();
+    sweep_at = retained.count() > 0 ? now.steady + sweep_every : SteadyTime::max();
   }
   if (retry_at <= now.steady) {
     retry_at = SteadyTime::max();
@@ -51,7 +81,7 @@ void Shard::Impl::check_session(Session& session, Now now) {
                    CloseCause::keep_alive_timeout, now);
     return;
   }
-  if (session.expires_at <= now.steady) {  // [MQTT-3.1.2-23]
+  if (session.expires_at <= now.steady) {  // section 3.1.2.11.2
     remove_session(session, true, now);
     return;
   }
