@@ -65,6 +65,8 @@ class Participant:
     async def subscribe(self):
         if self.subscribed.is_set():
             return
+        for text, qos in self.filters:
+            self.world.record("asked", self.name, text, qos)
         handling = 2 if self.client.version == 5 else 0
         granted = await self.client.subscribe(
             [(text, qos | handling << 4) for text, qos in self.filters]) if self.filters else ()

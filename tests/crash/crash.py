@@ -213,6 +213,8 @@ def keep(world, directory):
     (directory / "server.log").write_text(world.server.tail(2000))
     shutil.copytree(world.server.data_dir, directory / "data", dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("*.key", "*.sock"))
+    for core in world.server.directory.glob("core*"):     # where `ulimit -c` allows them
+        shutil.copy(core, directory)
     print(f"history, findings and data are kept in {directory}", flush=True)
 
 
@@ -230,6 +232,8 @@ async def run(options, server):
             say(line)
             if world.judge.found and options.stop_at_finding:
                 break
+    except (RuntimeError, TimeoutError) as error:
+        world.judge.finding(history.DIED, f"{type(error).__name__}: {error}")
     finally:
         seconds = time.monotonic() - began
         verdict(world.judge, number, seconds)

@@ -2,7 +2,8 @@
 be there, once where QoS 2 promises once, in order, and nothing else.
 
 Events are tuples, in the order in which the clients saw them:
-    ("subscribed", client, filter, qos)         SUBACK arrived; `$share/group/filter` for a group
+    ("asked", client, filter, qos)              SUBSCRIBE goes out: messages may come from now on
+    ("subscribed", client, filter, qos)         SUBACK arrived: they are owed; `$share/group/filter` for a group
     ("sent", publisher, topic, qos, seq, kind)  handed to the client, once; seq counts from 1 per
                                                 (publisher, topic, qos); kind "" or "clear"
     ("acknowledged", publisher, topic, qos, seq, reason)   PUBACK or PUBCOMP
@@ -56,13 +57,15 @@ class Receiver:
     """A subscriber, or a shared group, and what it was given of each stream."""
 
     def __init__(self, name, is_group):
-        self.name, self.is_group, self.filters = name, is_group, []
+        self.name, self.is_group = name, is_group
+        self.filters, self.asked = [], []
         self.start, self.below = {}, {}        # stream -> seq after which it counts; all judged
         self.received = collections.defaultdict(set)
         self.first_last = collections.defaultdict(int)
 
-    def granted(self, topic):
-        found = [qos for text, qos in self.filters if matches(text, topic)]
+    def granted(self, topic, asked=False):
+        found = [qos for text, qos in (self.asked if asked else self.filters)
+                 if matches(text, topic)]
         return max(found) if found else None
 
 
@@ -89,13 +92,18 @@ class Judge:
         return sum(self.counts.values())
 
     # -- subscriptions and connections ------------------------------------------------------------
-    def _subscribed(self, client, filter_text, qos):
+    def _asked(self, client, filter_text, qos):
         name, is_group = client, False
         if filter_text.startswith("$share/"):
             _, group, filter_text = filter_text.split("/", 2)
             name, is_group = f"$share/{group}/{filter_text}", True
             self.member_of.setdefault(client, []).append(name)
         receiver = self.receivers.setdefault(name, Receiver(name, is_group))
+        receiver.asked.append((filter_text, qos))
+        return receiver, filter_text
+
+    def _subscribed(self, client, filter_text, qos):
+        receiver, filter_text = self._asked(client, filter_text, qos)
         if (filter_text, qos) in receiver.filters:
             return
         receiver.filters.append((filter_text, qos))
@@ -175,7 +183,7 @@ class Judge:
     def _receiver_of(self, client, topic):
         for name in [client, *self.member_of.get(client, ())]:
             receiver = self.receivers.get(name)
-            granted = receiver.granted(topic) if receiver else None
+            granted = receiver.granted(topic, asked=True) if receiver else None
             if granted is not None:
                 return receiver, granted
         return None, None

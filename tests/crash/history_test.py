@@ -61,6 +61,10 @@ class Sound(unittest.TestCase):
     def test_what_was_sent_before_the_subscription_is_not_owed(self):
         self.assertEqual({}, judge(sent(1), acknowledged(1), START, exchange(2, 1), DRAINED))
 
+    def test_messages_may_come_before_the_suback(self):
+        self.assertEqual({}, judge(sent(1), ("asked", "s", "load/#", 2), received(1), START,
+                                   acknowledged(1), sent(2), acknowledged(2), received(2), DRAINED))
+
     def test_what_was_refused_is_not_owed(self):
         self.assertEqual({}, judge(START, sent(1), acknowledged(1, reason=0x97), DRAINED))
 
