@@ -121,7 +121,7 @@ void Session::pump(Now now) {
 // What an earlier connection had open goes first, in its order and with its packet ids
 // [MQTT-4.4.0-1] (the order is what [MQTT-4.6.0-1] asks of clients).
 void Session::resend(Now now) {
-  if (!resend_due_) {
+  if (!resend_due_ || !open_) {
     return;
   }
   bool held_back = false;

@@ -153,6 +153,7 @@ void Shard::Impl::on_write_failed(TicketWaiter& waiter, Now now) {
       return;
     case Write::tick_off:
     case Write::removal:
+    case Write::forget:
       unstored.push_back(std::move(waiter));
       break;
     case Write::record:
@@ -167,6 +168,8 @@ void Shard::Impl::store_again(Now now) {
   for (const TicketWaiter& waiter : std::exchange(unstored, {})) {
     if (waiter.write == Write::removal) {
       remove_message(waiter.stored);
+    } else if (waiter.write == Write::forget) {
+      forget_again(waiter.id, waiter.packet_id);
     } else {
       tick_off(waiter.stored, waiter.id);
     }
@@ -272,7 +275,25 @@ GateId Shard::Impl::store_released(Session& session, const Delivery& delivery) {
 void Shard::Impl::forget_outbound(Session& session, mqtt::PacketId packet_id) {
   if (session.durable_id() != DurableId{}) {
     batch.erase(storage::Family::inflight, outbound_key(session.durable_id(), packet_id));
+    waiting_for_commit.push_back({.ticket = next_ticket,
+                                  .id = session.durable_id(),
+                                  .write = Write::forget,
+                                  .packet_id = packet_id});
   }
+}
+
+void Shard::Impl::forget_again(DurableId id, mqtt::PacketId packet_id) {
+  Session* session = find_durable(id);
+  if (session == nullptr) {
+    return;  // its records have gone together
+  }
+  for (std::size_t i = 0; i < session->inflight().size(); ++i) {
+    const Delivery& delivery = session->inflight()[i];
+    if (delivery.packet_id == packet_id && delivery.qos == mqtt::Qos::exactly_once) {
+      return;  // the record is that of another message by now
+    }
+  }
+  forget_outbound(*session, packet_id);
 }
 
 StoredPtr Shard::Impl::store_for(Session& session, const mqtt::BlockPtr& block,

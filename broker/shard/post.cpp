@@ -189,6 +189,7 @@ void Shard::Impl::end_of_turn(Now now) {
     }
   }
   graveyard.clear();
+  counters().subscriptions.set(filters.size());
   const auto second = std::chrono::floor<Seconds>(now.wall);
   if (second != denial_second) {
     denial_second = second;

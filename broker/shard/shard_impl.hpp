@@ -290,6 +290,7 @@ struct Shard::Impl final : session::Host {
     released,  ///< the same, told again by its client's next PUBREC
     removal,   ///< all recipients have it
     record,    ///< record of the session or group `id`, or its removal
+    forget,    ///< session `id` has no use for the record of its packet id any more
   };
   struct TicketWaiter {
     std::uint64_t ticket;
@@ -297,13 +298,15 @@ struct Shard::Impl final : session::Host {
     StoredPtr stored;
     DurableId id;
     Write write = Write::gated;
+    mqtt::PacketId packet_id;
   };
   void tick_off(const StoredPtr& stored, DurableId recipient, Write write);
   void remove_message(const StoredPtr& stored);
   void on_written(TicketWaiter& waiter);
   void on_write_failed(TicketWaiter& waiter, Now now);
   Ring<TicketWaiter> waiting_for_commit;
-  std::vector<TicketWaiter> unstored;    ///< tick-offs and removals that failed
+  std::vector<TicketWaiter> unstored;  ///< tick-offs and removals that failed
+  void forget_again(DurableId id, mqtt::PacketId packet_id);
   std::set<DurableId> unstored_records;  ///< sessions and groups that differ from their records
   SteadyTime store_again_at = SteadyTime::max();
   /// QoS 2 messages of each publisher that wait for storage: they are delivered in this order.

@@ -42,7 +42,6 @@ void Shard::Impl::subscribe(Session& from, const mqtt::Subscribe& packet, Now no
   } else {
     --gates.find(gate)->waiting;
   }
-  counters().subscriptions.set(filters.size());
   from.answer(mqtt::PacketType::suback, std::move(frame), gate, now);
 }
 
@@ -153,7 +152,6 @@ void Shard::Impl::unsubscribe(Session& from, const mqtt::Unsubscribe& packet, No
     gate = open_gate({.session = from.id()});
     wait_for_commit(gate);
   }
-  counters().subscriptions.set(filters.size());
   std::string frame;
   mqtt::encode(unsuback, from.version(), frame);  // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
   from.answer(mqtt::PacketType::unsuback, std::move(frame), gate, now);

@@ -112,6 +112,7 @@ class Client {
   std::vector<Received> take() { return std::exchange(inbox, {}); }
   /// Has `packet` sent by a later step; its views must live until then.
   void queue(mqtt::Packet packet) { to_answer_.push_back(std::move(packet)); }
+  bool has_queued() const { return !to_answer_.empty(); }
   /// Sends the oldest queued answer; false: there is none.
   bool answer_one();
 
