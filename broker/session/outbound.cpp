@@ -125,10 +125,15 @@ void Session::resend(Now now) {
     return;
   }
   bool held_back = false;
+  bool unsaved = false;
   for (std::size_t i = 0; i < inflight_.size();) {
     Delivery& delivery = inflight_[i];
     // A PUBREL waits for no window [MQTT-3.3.4-10].
-    const bool may = may_write() || delivery.state == State::released;
+    // QoS 2 waits for what came before it and must be stored first [MQTT-4.6.0-5].
+    unsaved = unsaved || delivery.state == State::unsaved || delivery.state == State::committing;
+    const bool in_turn =
+        !unsaved || delivery.state != State::sent || delivery.qos != mqtt::Qos::exactly_once;
+    const bool may = delivery.state == State::released || (may_write() && in_turn);
     held_back = held_back || (!delivery.on_wire && !may);
     if (delivery.on_wire || !may || resend_one(delivery, now)) {
       ++i;
@@ -372,6 +377,39 @@ void Session::remove_restored(const std::set<std::uint64_t>& message_ids) {
     queue_bytes_ -= delivery.message->size_bytes();
     return true;
   });
+}
+
+// Records come in the order of packet ids, which go round; messages were sent in the order of their
+// own numbers, and released ones go first. What is still queued at QoS 2 but older than what is in
+// flight lost its packet id to a failed commit and takes its place again.
+void Session::restore_order() {
+  const auto number = [](const Delivery& delivery) {
+    return delivery.stored ? delivery.stored->id : MessageId{};
+  };
+  MessageId newest;
+  for (std::size_t i = 0; i < inflight_.size(); ++i) {
+    newest = std::max(newest, number(inflight_[i]));
+  }
+  queue_.erase_if([&](Delivery& delivery) {
+    if (delivery.qos != mqtt::Qos::exactly_once || number(delivery) > newest) {
+      return false;
+    }
+    queue_bytes_ -= delivery.message->size_bytes();
+    delivery.packet_id = next_packet_id();
+    delivery.state = State::unsaved;
+    inflight_.push_back(std::move(delivery));
+    return true;
+  });
+  std::vector<Delivery> open;
+  for (; !inflight_.empty(); inflight_.pop_front()) {
+    open.push_back(std::move(inflight_.front()));
+  }
+  std::stable_sort(open.begin(), open.end(), [&](const Delivery& left, const Delivery& right) {
+    return number(left) < number(right);
+  });
+  for (Delivery& delivery : open) {
+    inflight_.push_back(std::move(delivery));
+  }
 }
 
 void Session::restore_inflight(Delivery delivery) {

@@ -156,6 +156,8 @@ class Session {
   /// Puts a delivery back from storage at start.
   void restore_queued(Delivery delivery);
   void restore_inflight(Delivery delivery);
+  /// After the last of these: puts all in the order in which it was sent or will be.
+  void restore_order();
   /// Takes out of the queue what storage says is done or in flight already. O(queue).
   void remove_restored(const std::set<std::uint64_t>& message_ids);
 

@@ -30,22 +30,6 @@ Delivery delivery_of(const RestoreTable::Entry& entry, const Recipient& recipien
           .retain = recipient.retain};
 }
 
-// Records come in the order of packet ids, which go round; messages were sent in the order of their
-// own numbers. Released ones go first.
-void sort_inflight(Ring<Delivery>& inflight) {
-  std::vector<Delivery> open;
-  for (; !inflight.empty(); inflight.pop_front()) {
-    open.push_back(std::move(inflight.front()));
-  }
-  std::stable_sort(open.begin(), open.end(), [](const Delivery& left, const Delivery& right) {
-    return (left.stored ? left.stored->id : MessageId{}) <
-           (right.stored ? right.stored->id : MessageId{});
-  });
-  for (Delivery& delivery : open) {
-    inflight.push_back(std::move(delivery));
-  }
-}
-
 }  // namespace
 
 std::shared_ptr<RestoreTable> make_restore_table() {
@@ -287,7 +271,7 @@ void Shard::Impl::start_session(Session& session, Now) {
     session.remove_restored(acks->second);
   }
   std::sort(session.inbound_ids().begin(), session.inbound_ids().end());
-  sort_inflight(session.inflight());
+  session.restore_order();
   for (const session::Subscription& subscription : session.subscriptions()) {
     if (mqtt::is_shared_filter(subscription.filter)) {
       tell_group(session, subscription.filter, true, GateId{});

@@ -96,7 +96,6 @@ bool Client::connect(const ConnectOptions& options) {
     old_links_.push_back(std::move(link_));
   }
   link_ = std::make_unique<TestLink>();
-  parsed_ = 0;
   aliases_.clear();
   to_answer_.clear();
   mqtt::Connect connect{.version = version,
@@ -219,12 +218,25 @@ void Client::server_gone() {
   to_answer_.clear();
 }
 
+void Client::show(mqtt::Packet packet) {
+  if (auto* publish = std::get_if<mqtt::Publish>(&packet); publish && publish->topic_alias) {
+    std::string& name = aliases_[*publish->topic_alias];
+    if (!publish->topic.empty()) {
+      name = publish->topic;
+    }
+    REQUIRE_FALSE(name.empty());
+    publish->topic = name;
+  }
+  if (on_packet) {
+    on_packet(packet);
+  }
+}
+
 void Client::collect() {
-  if (link_ == nullptr || parsed_ == link_->bytes.size()) {
+  if (link_ == nullptr || stuck || link_->bytes.empty()) {
     return;
   }
-  const auto bytes = std::make_shared<std::string>(link_->bytes.substr(parsed_));
-  parsed_ = 0;
+  const auto bytes = std::make_shared<std::string>(link_->bytes);
   link_->bytes.clear();  // it has been sent
   mqtt::FrameDecoder decoder(1 << 28);
   decoder.feed(as_bytes(*bytes));
@@ -236,16 +248,7 @@ void Client::collect() {
     }
     auto packet = mqtt::decode(**next, version, mqtt::Sender::server);
     REQUIRE(packet.has_value());
-    if (auto* publish = std::get_if<mqtt::Publish>(&*packet); publish && publish->topic_alias) {
-      std::string& name = aliases_[*publish->topic_alias];
-      REQUIRE((!publish->topic.empty() || !name.empty()));
-      if (!publish->topic.empty()) {
-        name = publish->topic;
-      }
-    }
-    if (on_packet) {
-      on_packet(*packet);
-    }
+    show(*packet);
     answer(*packet);
     inbox.push_back({bytes, *packet});
   }

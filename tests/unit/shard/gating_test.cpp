@@ -192,6 +192,30 @@ TEST_CASE("QoS 2 deliveries whose packet ids could not be stored go out later, i
   }
 }
 
+TEST_CASE("a QoS 2 delivery waits behind one whose packet id could not be stored") {
+  for (const bool crashes : {false, true}) {
+    Gated gated(1);
+    gated.publisher.publish("t", "a", {.qos = q2});
+    gated.world.step_commit();
+    gated.world.step_completion();  // "a" is stored, its packet id is on the way
+    gated.publisher.publish("t", "b", {.qos = q2});
+    gated.world.store().fail_write(1, StatusCode::full);
+    gated.world.step_commit();
+    gated.world.store().heal();
+    gated.subscriber.drop();
+    gated.world.run();
+    gated.publisher.heard();
+    if (crashes) {
+      gated.world.crash();
+    }
+    gated.subscriber.connect(persistent);
+    gated.world.run();
+    const std::string text = gated.subscriber.heard();
+    CHECK(text.find("t=a q2") != std::string::npos);
+    CHECK((text.find("t=b q2") == std::string::npos || text.find("t=a q2") < text.find("t=b q2")));
+  }
+}
+
 TEST_CASE("what was ticked off while storage failed is deleted when it is well again") {
   for (const std::uint16_t cores : core_counts) {
     for (const mqtt::Qos qos : {q1, q2}) {

@@ -122,8 +122,9 @@ class Client {
   mqtt::Version version;
   CoreIndex core;
   bool answers = false;  ///< acknowledges by itself
+  bool stuck = false;    ///< its socket takes nothing
   std::vector<Received> inbox;
-  /// Called for every packet received, before it is answered.
+  /// Called for every packet received, aliases resolved, before it is answered.
   std::function<void(const mqtt::Packet&)> on_packet;
   TestLink& link() { return *link_; }
   Shard::SessionId session() const { return session_; }
@@ -132,12 +133,12 @@ class Client {
 
  private:
   void answer(const mqtt::Packet& packet);
+  void show(mqtt::Packet packet);
 
   std::unique_ptr<TestLink> link_;
   std::vector<std::unique_ptr<TestLink>> old_links_;
   Shard::SessionId session_ = 0;
   std::uint16_t last_packet_id_ = 0;
-  std::size_t parsed_ = 0;
   std::map<std::uint16_t, std::string> aliases_;
   std::deque<mqtt::Packet> to_answer_;
 
