@@ -18,6 +18,9 @@ import sys
 import tempfile
 import time
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 import pki  # noqa: E402
@@ -51,8 +54,12 @@ class Certificates:
         self.ca, self.certificate, self.key = (str(directory / name) for name in
                                                ("ca.crt", "server.crt", "server.key"))
         pathlib.Path(self.ca).write_bytes(ca.public_bytes(pki.PEM))
-        certificate = pki.make_certificate(key, "localhost", issuer=ca, issuer_key=ca_key,
-                                           is_ca=False, server_name="localhost")
+        certificate = (x509.CertificateBuilder(
+            issuer_name=ca.subject, subject_name=pki.name_of("localhost"),
+            public_key=key.public_key(), serial_number=x509.random_serial_number(),
+            not_valid_before=ca.not_valid_before, not_valid_after=ca.not_valid_after)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+            .sign(ca_key, hashes.SHA256()))
         pathlib.Path(self.certificate).write_bytes(certificate.public_bytes(pki.PEM))
         pathlib.Path(self.key).write_bytes(pki.key_pem(key))
 
@@ -74,7 +81,8 @@ class Mosquitto:
             for file in (certificates.certificate, certificates.key):
                 os.chmod(file, 0o644)
             os.chmod(directory, 0o755)
-        self.process = on_core(SERVER_CORE, lambda: subprocess.Popen([program, "-c", str(path)]))
+        self.process = on_core(SERVER_CORE, lambda: subprocess.Popen(
+            [program, "-c", str(path)], stderr=subprocess.DEVNULL))
         wait_until(self.listens, "mosquitto listens", 10)
 
     def listens(self):

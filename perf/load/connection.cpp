@@ -71,7 +71,10 @@ Connection::Connection(const Options& options, SSL_CTX* tls) {
 }
 
 Connection::~Connection() {
-  SSL_free(ssl_);
+  if (ssl_ != nullptr) {
+    SSL_shutdown(ssl_);  // says goodbye; nobody waits for the answer
+    SSL_free(ssl_);
+  }
   ::close(socket_);
 }
 
