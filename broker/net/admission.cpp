@@ -99,6 +99,7 @@ void Admission::on_first_frame(Connection& connection, const mqtt::Frame& frame,
     credentials.password = std::string(as_text(*connect.password));
   }
   credentials.certificate_chain = connection.stream_->peer_certificates();
+  connection.stream_->forget_peer();
   credentials.listener = connection.listener_->name;
   credentials.domain = connection.listener_->domain;
   credentials.policy = connection.listener_->policy;

@@ -44,6 +44,8 @@ class PlainStream final : public Stream {
 
   std::vector<std::string> peer_certificates() const override { return {}; }
 
+  void forget_peer() noexcept override {}
+
   std::string error() const override {
     return error_ == 0 ? std::string{} : std::generic_category().message(error_);
   }

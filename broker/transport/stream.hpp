@@ -52,6 +52,10 @@ class Stream {
   /// DER of the peer's chain after the handshake, leaf first; empty without.
   virtual std::vector<std::string> peer_certificates() const = 0;
 
+  /// Gives back memory that only peer_certificates() needs, which must not be asked afterwards:
+  /// parsed certificates are a good part of what an idle TLS connection costs.
+  virtual void forget_peer() noexcept = 0;
+
   /// Why the last call failed, for logs: "TLS alert: certificate expired". Empty when it did not.
   virtual std::string error() const = 0;
 

@@ -110,6 +110,16 @@ void use_own_certificate(SSL_CTX* context, const TlsOptions& options) {
   }
 }
 
+/// Verifies as usual and lets go of the chain that was built: OpenSSL would keep it, parsed, as
+/// long as the connection lives, and nobody asks for it.
+int verify_without_keeping(X509_STORE_CTX* store, void*) {
+  const int verified = X509_verify_cert(store);
+  if (verified > 0) {
+    X509_STORE_CTX_set0_verified_chain(store, nullptr);
+  }
+  return verified;
+}
+
 void trust_client_ca(SSL_CTX* context, const TlsOptions& options) {
   if (options.client_ca_pem.empty()) {
     throw std::runtime_error("client certificates are to be verified but no client CA is given");
@@ -122,6 +132,7 @@ void trust_client_ca(SSL_CTX* context, const TlsOptions& options) {
       fail("a certificate of the client CA file cannot be used");
     }
   }
+  SSL_CTX_set_cert_verify_callback(context, &verify_without_keeping, nullptr);
   // What the file names is trusted as it stands: the device CA without its root, so that no other
   // CA under the same root can make devices.
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);

@@ -99,6 +99,23 @@ class TlsStream final : public Stream {
     return peer_certificate_chain(ssl_);
   }
 
+  void forget_peer() noexcept override {
+    // The library keeps the parsed certificate as long as the connection lives. Its names and
+    // extensions go; replacing the key as well would cost more time than it is worth.
+    X509* const certificate = SSL_get0_peer_certificate(ssl_);
+    if (certificate == nullptr) {
+      return;
+    }
+    while (X509_get_ext_count(certificate) > 0) {
+      X509_EXTENSION_free(X509_delete_ext(certificate, 0));
+    }
+    if (X509_NAME* const empty = X509_NAME_new(); empty != nullptr) {
+      X509_set_subject_name(certificate, empty);
+      X509_set_issuer_name(certificate, empty);
+      X509_NAME_free(empty);
+    }
+  }
+
   std::string error() const override {
     const long verified = SSL_get_verify_result(ssl_);
     if (verified != X509_V_OK) {

@@ -143,6 +143,42 @@ TEST_CASE("TLS carries bytes both ways and shows the peer's certificate") {
   CHECK(std::string(answer) == "answer");
 }
 
+TEST_CASE("TLS goes on, key updates included, when the peer's certificates were given back") {
+  const Identity server("server");
+  const Identity device("device");
+  TlsOptions options;
+  options.certificate_chain_pem = server.certificate.pem();
+  options.private_key_pem = server.key.pem();
+  options.client_certificate = ClientCertificate::required;
+  options.client_ca_pem = device.certificate.pem();
+  options.session_resumption = true;
+  for (const int version : {TLS1_3_VERSION, TLS1_2_VERSION}) {
+    const Pair pair;
+    const auto stream = make_tls_stream(pair.ours, TlsContext::make_server(options));
+    TlsClient client(pair.theirs, &device);
+    SSL_set_max_proto_version(client.ssl, version);
+    REQUIRE(shake_hands(*stream, client) == IoStatus::ok);
+    CHECK(stream->peer_certificates().size() == 1);
+    stream->forget_peer();
+    std::array<std::uint8_t, 64> buffer{};
+    for (int round = 0; round < 4; ++round) {
+      REQUIRE(SSL_write(client.ssl, "ping", 4) == 4);
+      const IoResult result = stream->read(buffer);
+      CHECK(as_text({buffer.data(), result.bytes}) == "ping");
+      CHECK(stream->write(as_bytes("pong")).bytes == 4);
+      char answer[16] = {};
+      CHECK(SSL_read(client.ssl, answer, sizeof answer) == 4);
+      if (version == TLS1_3_VERSION) {
+        CHECK(SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
+      }
+    }
+    stream->shutdown();
+    char rest[16] = {};
+    const int end = SSL_read(client.ssl, rest, sizeof rest);
+    CHECK(SSL_get_error(client.ssl, end) == SSL_ERROR_ZERO_RETURN);
+  }
+}
+
 TEST_CASE("what a small buffer leaves inside TLS is pending") {
   const Identity server("server");
   const Pair pair;
