@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 
 #include "mqtt/topic.hpp"
 
@@ -16,6 +17,7 @@ namespace skerry::app {
 namespace {
 
 constexpr std::size_t queue_lines_max = 8'192;
+constexpr std::size_t events_max = 1'000;
 constexpr std::size_t value_bytes_max = 4'096;
 
 std::string_view name_of(LogLevel level) {
@@ -89,6 +91,27 @@ std::string log_line(LogFormat format, WallTime time, LogLevel level, std::strin
   return line;
 }
 
+LogLimiter::Verdict LogLimiter::ask(std::string_view event, SteadyTime now) {
+  const std::lock_guard lock(mutex_);
+  auto found = windows_.find(event);
+  if (found == windows_.end()) {
+    if (windows_.size() >= events_max) {
+      return {};
+    }
+    found = windows_.emplace(std::string(event), Window{now, 0, 0}).first;
+  }
+  Window& window = found->second;
+  if (now - window.begin >= Seconds(1)) {
+    window.begin = now;
+    window.lines = 0;
+  }
+  if (++window.lines > log_lines_per_second_max) {
+    ++window.suppressed;
+    return {false, 0};
+  }
+  return {true, std::exchange(window.suppressed, 0)};
+}
+
 struct Log::Impl {
   std::shared_ptr<spdlog::details::thread_pool> pool =
       std::make_shared<spdlog::details::thread_pool>(queue_lines_max, 1);
@@ -113,7 +136,19 @@ void Log::write(LogLevel level, std::string_view event, std::initializer_list<Lo
   if (level < level_.load(std::memory_order_relaxed)) {
     return;
   }
-  const std::string line = log_line(format_, read_clocks().wall, level, event, fields);
+  const Now now = read_clocks();
+  const LogLimiter::Verdict verdict = limiter_.ask(event, now.steady);
+  if (!verdict.pass) {
+    return;
+  }
+  if (verdict.suppressed > 0) {
+    const std::string count = std::to_string(verdict.suppressed) + " lines were held back";
+    put(log_line(format_, now.wall, level, event, {{"suppressed", count}}));
+  }
+  put(log_line(format_, now.wall, level, event, fields));
+}
+
+void Log::put(const std::string& line) {
   impl_->logger->log(spdlog::level::info, spdlog::string_view_t(line));
 }
 

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -24,6 +27,29 @@ struct LogField {
 std::string log_line(LogFormat format, WallTime time, LogLevel level, std::string_view event,
                      std::initializer_list<LogField> fields);
 
+/// Lets so many lines of one event pass in a second, so that a peer who provokes denials in a loop
+/// neither fills the disk nor drowns what others say. Any thread.
+class LogLimiter {
+ public:
+  struct Verdict {
+    bool pass = true;
+    std::uint64_t suppressed = 0;  ///< lines of this event held back before this one
+  };
+  /// `event` is one of a small number of words.
+  Verdict ask(std::string_view event, SteadyTime now);
+
+ private:
+  struct Window {
+    SteadyTime begin{};
+    std::uint32_t lines = 0;
+    std::uint64_t suppressed = 0;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Window, std::less<>> windows_;
+};
+
+inline constexpr std::uint32_t log_lines_per_second_max = 100;
+
 class Log {
  public:
   explicit Log(LogConfiguration configuration);
@@ -34,7 +60,8 @@ class Log {
 
   void set_level(LogLevel level) noexcept { level_.store(level, std::memory_order_relaxed); }
 
-  /// `event` is a word in snake_case. Any thread, never blocks.
+  /// `event` is a word in snake_case. At most log_lines_per_second_max lines of one event go out in
+  /// a second; the next one that does says how many did not. Any thread, never blocks.
   void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
 
   void information(std::string_view event, std::string_view detail) {
@@ -48,8 +75,11 @@ class Log {
   }
 
  private:
+  void put(const std::string& line);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  LogLimiter limiter_;
   std::atomic<LogLevel> level_;
   LogFormat format_;
 };

@@ -145,13 +145,6 @@ void Core::on_sockets() {
   }
 }
 
-void Core::turn(const std::function<void(Now)>& work) {
-  const Now now = read_clocks();
-  begin_turn(now);
-  work(now);
-  end_turn(now);
-}
-
 void Core::begin_turn(Now now) {
   heartbeat_.store(std::chrono::duration_cast<Milliseconds>(now.steady.time_since_epoch()).count(),
                    std::memory_order_relaxed);

@@ -87,7 +87,13 @@ class Core final : public shard::Outside {
   void admit(const Socket& socket, int descriptor, Now now);
   void pause_accepting(Now now);
   void resume_accepting();
-  void turn(const std::function<void(Now)>& work);
+  template <typename Work>
+  void turn(Work&& work) {
+    const Now now = read_clocks();
+    begin_turn(now);
+    work(now);
+    end_turn(now);
+  }
   void begin_turn(Now now);
   void end_turn(Now now);
   void continue_later();

@@ -31,4 +31,20 @@ TEST_CASE("control characters, quotes and stray bytes are escaped in both forms"
       std::string::npos);
 }
 
+TEST_CASE("a flood of one event is cut, counted, and leaves other events alone") {
+  LogLimiter limiter;
+  const SteadyTime start{};
+  for (std::uint32_t i = 0; i < log_lines_per_second_max; ++i) {
+    CHECK(limiter.ask("connect_denied", start).pass);
+  }
+  for (int i = 0; i < 50; ++i) {
+    CHECK(!limiter.ask("connect_denied", start + Milliseconds(999)).pass);
+  }
+  CHECK(limiter.ask("started", start).pass);
+  const auto next = limiter.ask("connect_denied", start + Milliseconds(1'000));
+  CHECK(next.pass);
+  CHECK(next.suppressed == 50);
+  CHECK(limiter.ask("connect_denied", start + Milliseconds(1'001)).suppressed == 0);
+}
+
 }  // namespace skerry::app
