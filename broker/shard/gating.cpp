@@ -53,11 +53,22 @@ void Shard::Impl::pass(GateId id, Now now) {
   while (!waiting.empty() && gates.find(waiting.front())->ready) {
     const GateId next = waiting.front();
     waiting.pop_front();
+    if (gates.find(next)->failed && !hears_refusal(line->first)) {
+      // It will come again, and what followed it, too: that must not be delivered before.
+      for (std::size_t i = 0; i < waiting.size(); ++i) {
+        gates.find(waiting[i])->failed = true;
+      }
+    }
     finish_gate(next, now);
   }
   if (waiting.empty()) {
     held.erase(line);
   }
+}
+
+bool Shard::Impl::hears_refusal(SessionId publisher) {
+  const Session* session = find(publisher);
+  return session != nullptr && session->connected() && session->version() == mqtt::Version::v5;
 }
 
 void Shard::Impl::finish_gate(GateId id, Now now) {

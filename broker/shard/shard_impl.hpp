@@ -207,6 +207,7 @@ struct Shard::Impl final : session::Host {
   void arrive(GateId gate, bool failed, Now now);
   void pass(GateId id, Now now);
   void finish_gate(GateId id, Now now);
+  bool hears_refusal(SessionId publisher);
   void take_back(const Publication& publication);
   void tick_off(const StoredPtr& stored, DurableId recipient) {
     tick_off(stored, recipient, Write::tick_off);

@@ -1,4 +1,4 @@
-// The parts of a session that stand alone: answers in their order, aliases, the cache of frames.
+// The small parts of a session; the whole of it is tested in a world of shards (unit/shard).
 #include <doctest/doctest.h>
 
 #include "session/acknowledgements.hpp"
@@ -6,87 +6,80 @@
 #include "session/frame_cache.hpp"
 
 using namespace skerry;
-using namespace skerry::session;
+using session::Acknowledgements;
+using session::GateId;
 
-namespace {
-
-Acknowledgement answer(std::uint16_t id, std::uint64_t gate) {
-  return {.packet_id = {id}, .gate = GateId{gate}};
-}
-
-}  // namespace
-
-TEST_CASE("answers leave from the front only, and only through an open gate") {
-  Acknowledgements waiting;
-  waiting.push(answer(1, 7));
-  waiting.push(answer(2, 0));
-  waiting.push(answer(3, 8));
-  CHECK_FALSE(waiting.take().has_value());
-  CHECK(waiting.open(GateId{8}) != nullptr);
-  CHECK_FALSE(waiting.take().has_value());
-  CHECK(waiting.open(GateId{9}) == nullptr);
-  CHECK(waiting.open(GateId{7})->packet_id.value == 1);
-  for (const std::uint16_t id : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3}}) {
-    CHECK(waiting.take()->packet_id.value == id);
+TEST_CASE("an answer waits for its gate and for those before it") {
+  Acknowledgements answers;
+  answers.push({.packet_id = mqtt::PacketId{1}, .gate = GateId{10}});
+  answers.push({.packet_id = mqtt::PacketId{2}});
+  answers.push({.packet_id = mqtt::PacketId{3}, .gate = GateId{11}});
+  CHECK_FALSE(answers.take());
+  REQUIRE(answers.open(GateId{11}) != nullptr);
+  CHECK_FALSE(answers.take());
+  CHECK(answers.open(GateId{99}) == nullptr);
+  REQUIRE(answers.open(GateId{10}) != nullptr);
+  for (const int id : {1, 2, 3}) {
+    const auto answer = answers.take();
+    REQUIRE(answer);
+    CHECK(answer->packet_id.value == id);
   }
-  CHECK(waiting.empty());
+  CHECK(answers.empty());
 }
 
 TEST_CASE("a gate that two answers wait for is opened one by one") {
-  Acknowledgements waiting;
-  waiting.push(answer(1, 7));
-  waiting.push(answer(1, 7));
-  CHECK(waiting.open(GateId{7}) != waiting.open(GateId{7}));
-  CHECK(waiting.open(GateId{7}) == nullptr);
+  Acknowledgements answers;
+  answers.push({.packet_id = mqtt::PacketId{1}, .gate = GateId{7}});
+  answers.push({.packet_id = mqtt::PacketId{1}, .gate = GateId{7}});
+  CHECK(answers.open(GateId{7}) != nullptr);
+  CHECK(answers.open(GateId{7}) != nullptr);
+  CHECK(answers.open(GateId{7}) == nullptr);
 }
 
-TEST_CASE("inbound aliases: 1 to the maximum, set before they are used, set again") {
-  InboundAliases aliases(2);
-  CHECK(aliases.resolve(0, "t").error().reason == mqtt::Reason::topic_alias_invalid);
-  CHECK(aliases.resolve(3, "t").error().reason == mqtt::Reason::topic_alias_invalid);
+TEST_CASE("inbound aliases are set, used, replaced and refused") {
+  session::InboundAliases aliases(3);
+  CHECK(aliases.resolve(0, "a").error().reason == mqtt::Reason::topic_alias_invalid);
+  CHECK(aliases.resolve(4, "a").error().reason == mqtt::Reason::topic_alias_invalid);
   CHECK(aliases.resolve(2, "").error().reason == mqtt::Reason::protocol_error);
-  CHECK(*aliases.resolve(2, "t") == "t");
-  CHECK(*aliases.resolve(2, "") == "t");
-  CHECK(*aliases.resolve(2, "u") == "u");
-  CHECK(*aliases.resolve(2, "") == "u");
-  CHECK(aliases.resolve(1, "").error().reason == mqtt::Reason::protocol_error);
+  CHECK(*aliases.resolve(2, "a/b") == "a/b");
+  CHECK(*aliases.resolve(2, "") == "a/b");
+  CHECK(*aliases.resolve(2, "c") == "c");
+  CHECK(*aliases.resolve(2, "") == "c");
+  CHECK(aliases.resolve(3, "").error().reason == mqtt::Reason::protocol_error);
 }
 
-TEST_CASE("outbound aliases are known once confirmed and never above the maximum") {
-  OutboundAliases aliases(1);
-  CHECK(aliases.choose("t").number == 1);
-  CHECK_FALSE(aliases.choose("t").known);
-  CHECK(aliases.choose("u").number == 1);  // nothing was confirmed yet
-  aliases.confirm("u");
-  CHECK(aliases.choose("u").known);
-  CHECK(aliases.choose("t").number == 0);
+TEST_CASE("outbound aliases go to the first topics, up to the client's maximum") {
+  session::OutboundAliases aliases(2);
+  CHECK(aliases.choose("a").number == 1);
+  CHECK_FALSE(aliases.choose("a").known);  // until the packet that teaches it has gone out
+  aliases.confirm("a");
+  CHECK(aliases.choose("a").known);
+  CHECK(aliases.choose("b").number == 2);
+  aliases.confirm("b");
+  CHECK(aliases.choose("c").number == 0);
+  CHECK(aliases.choose("b").number == 2);
 }
 
-TEST_CASE("cached frames equal those that are encoded each time") {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{200}, std::size_t{20'000}}) {
+TEST_CASE("a cached frame is what encoding anew would give, but for the packet id") {
+  session::FrameCache cache;
+  for (const std::size_t size : {0u, 1u, 100u, 127u, 128u, 20'000u}) {
     const std::string payload(size, 'x');
-    mqtt::Publish publish;
-    publish.topic = "a/b";
-    publish.payload = as_bytes(payload);
-    FrameCache cache;
-    for (int round = 0; round < 2; ++round) {
-      cache.begin();
-      for (const mqtt::Version version : {mqtt::Version::v3_1_1, mqtt::Version::v5}) {
-        for (const int qos : {0, 1, 2}) {
-          for (const std::uint16_t id : {std::uint16_t{1}, std::uint16_t{0xfffe}}) {
-            mqtt::PublishHeader header;
-            header.qos = static_cast<mqtt::Qos>(qos);
-            header.retain = id == 1;
-            header.packet_id.value = qos == 0 ? std::uint16_t{0} : id;
-            std::string cached = "before";
-            std::string encoded = "before";
-            cache.append(publish, header, version, cached);
-            mqtt::encode_publish(publish, header, version, encoded);
-            CHECK(cached == encoded);
-          }
+    const mqtt::Publish publish{.topic = "a/topic", .payload = as_bytes(payload)};
+    cache.begin();
+    for (const auto version : {mqtt::Version::v3_1_1, mqtt::Version::v5}) {
+      for (const auto qos : {mqtt::Qos::at_most_once, mqtt::Qos::at_least_once}) {
+        for (const int id : {1, 0x1234, 0xffff}) {
+          const mqtt::PublishHeader header{.packet_id = mqtt::PacketId{static_cast<std::uint16_t>(
+                                               qos == mqtt::Qos::at_most_once ? 0 : id)},
+                                           .qos = qos,
+                                           .retain = id == 1};
+          std::string cached = "before";
+          std::string fresh = "before";
+          cache.append(publish, header, version, cached);
+          mqtt::encode_publish(publish, header, version, fresh);
+          CHECK(cached == fresh);
         }
       }
-      publish.topic = "another";
     }
   }
 }
