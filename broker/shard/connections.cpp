@@ -100,7 +100,10 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
     }
   }
   const auto kept = sessions.find(key);
-  if (kept != sessions.end() && connect->clean_start) {  // [MQTT-3.1.2-4]
+  // Under another policy the kept subscriptions would bring what this client may not have now.
+  const bool other_policy = kept != sessions.end() &&
+                            kept->second->identity().policy != request.identity.policy;
+  if (kept != sessions.end() && (connect->clean_start || other_policy)) {  // [MQTT-3.1.2-4]
     remove_session(*kept->second, true, now);
   }
   const auto resumed = sessions.find(key);

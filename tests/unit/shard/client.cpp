@@ -110,7 +110,7 @@ bool Client::connect(const ConnectOptions& options) {
                         .request_problem_information = options.problem_information};
   ConnectRequest request;
   request.identity.kind = plugin::IdentityKind::user;
-  request.identity.policy = plugin::PolicyKind::open;
+  request.identity.policy = options.policy;
   request.identity.name = owner.substr(owner.find(':') + 1);
   request.client_id = client_id;
   request.peer_address = "192.0.2.1:1";

@@ -69,6 +69,19 @@ TEST_CASE("a persistent session is present again, and gone after clean start") {
   CHECK(world.records(storage::Family::sessions) == 0);
 }
 
+TEST_CASE("a session is not resumed under another policy") {
+  // What it subscribed on an open listener would reach it on one that holds it to its own topics.
+  World world(2);
+  Client& client = world.client("a", 1);
+  client.connect(persistent);
+  world.run();
+  client.drop();
+  client.heard();
+  client.connect({.clean = false, .expiry = 10, .policy = plugin::PolicyKind::device});
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00");
+}
+
 TEST_CASE("an expiry above the limit is cut and told") {
   WorldOptions options;
   options.limits.session_expiry_max_seconds = 60;

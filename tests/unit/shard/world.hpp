@@ -70,6 +70,7 @@ struct ConnectOptions {
   std::uint16_t topic_alias_maximum = 0;
   bool problem_information = true;
   std::optional<mqtt::Will> will;
+  plugin::PolicyKind policy = plugin::PolicyKind::open;
 };
 
 struct PublishOptions {
