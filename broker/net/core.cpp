@@ -100,7 +100,8 @@ void Core::run(const std::function<void()>& ready) {
     io_->run();
   } catch (const std::exception& error) {
     common_.options.log(3, "core_failed", name, error.what());
-    SKERRY_ASSERT(!"an exception reached the top of a core");
+    constexpr bool an_exception_reached_the_top_of_a_core = true;
+    SKERRY_ASSERT(!an_exception_reached_the_top_of_a_core);
   }
 }
 
@@ -211,6 +212,11 @@ void Core::measure_congestion() noexcept {
     congested_ = congested_ || core->mailbox_bytes_.load(std::memory_order_relaxed) >
                                    common_.options.limits.mailbox_bytes_max;
   }
+}
+
+bool Core::mailbox_full(CoreIndex core) const noexcept {
+  return common_.cores[core.value]->mailbox_bytes_.load(std::memory_order_relaxed) >
+         common_.options.limits.mailbox_bytes_max;
 }
 
 void Core::send(CoreIndex to, shard::MailBatch mail) {

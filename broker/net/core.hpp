@@ -70,6 +70,7 @@ class Core final : public shard::Outside {
   void send(CoreIndex to, shard::MailBatch mail) override;
   void commit(storage::Batch batch, std::uint64_t ticket) override;
   bool congested() const noexcept override { return congested_; }
+  bool mailbox_full(CoreIndex core) const noexcept override;
   void log(int level, std::string_view event, std::string_view client,
            std::string_view detail) override;
 

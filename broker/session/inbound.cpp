@@ -14,6 +14,16 @@ constexpr std::uint8_t publish_type = 3;
 
 bool Session::on_frame(const mqtt::Frame& frame, Now now) {
   last_received_ = now.steady;
+  const bool goes_on = handle_frame(frame, now);
+  if (goes_on && link_->output().size() >= 2 * host_.limits().output_bytes_max) {
+    // The peer asks and does not listen: what it still sends stays in its own buffers until it has
+    // taken our answers. Twice the cap, since half of the output may be sent already.
+    set_paused(paused_by_host_, true, now);
+  }
+  return goes_on;
+}
+
+bool Session::handle_frame(const mqtt::Frame& frame, Now now) {
   if ((frame.first_byte >> 4) == publish_type) {
     return on_publish(frame, now);
   }

@@ -158,9 +158,15 @@ void Session::drain_acknowledgements(Now now) {
     }
     write_acknowledgement(*next, now);
   }
-  if (paused_by_answers_ && acknowledgements_.size() < acknowledgements_waiting_max / 2) {
+  const bool heard = link_ != nullptr && link_->output().size() < host_.limits().output_bytes_max;
+  if (paused_by_answers_ && heard && acknowledgements_.size() < acknowledgements_waiting_max / 2) {
     set_paused(paused_by_host_, false, now);
   }
+}
+
+void Session::output_drained(Now now) {
+  pump(now);
+  drain_acknowledgements(now);
 }
 
 void Session::write_acknowledgement(const Acknowledgement& acknowledgement, Now now) {

@@ -110,8 +110,11 @@ class Session {
   /// Queues an answer that the host has encoded (SUBACK, UNSUBACK); it leaves in its turn.
   void answer(mqtt::PacketType type, std::string frame, GateId gate, Now now);
 
-  /// The connection can take more output, or the host wants waiting messages to move.
+  /// Waiting messages move as far as the window and the connection let them.
   void pump(Now now);
+
+  /// The connection can take more output: what waited for that goes on, reading too.
+  void output_drained(Now now);
 
   /// The host is behind (or is not any more) and wants nothing read. False: it had said so before.
   bool pause_reading(bool paused, Now now);
@@ -194,6 +197,7 @@ class Session {
   bool settle_inbound(GateId gate, GateResult result);
   bool refuse(Acknowledgement& waiting) const noexcept;
   void set_paused(bool by_host, bool by_answers, Now now);
+  bool handle_frame(const mqtt::Frame& frame, Now now);
   void acknowledge(Acknowledgement acknowledgement, Now now);
   void drain_acknowledgements(Now now);
   void write_acknowledgement(const Acknowledgement& acknowledgement, Now now);

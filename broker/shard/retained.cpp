@@ -9,8 +9,10 @@
 namespace skerry::shard {
 namespace {
 
-/// Messages in one slice of an answer to a wildcard, and scans that one core works on at a time.
+/// Messages in one slice of an answer to a wildcard, slices in one turn over all that ask, and
+/// scans that one core works on at a time.
 constexpr std::size_t slice_messages = 64;
+constexpr std::size_t slices_per_turn = 16;
 constexpr std::size_t scans_max = 100'000;
 
 }  // namespace
@@ -63,39 +65,56 @@ void Shard::Impl::ask_retained(mail::RetainedQuery query, Now now) {
 }
 
 void Shard::Impl::answer_retained(CoreIndex to, mail::RetainedQuery query, Now) {
-  if (retained.count() == 0 || retained_scans.size() >= scans_max) {
+  if (retained.count() == 0) {
+    return;
+  }
+  // A SUBSCRIBE that repeats a filter while its answer is under way gets no second one.
+  if (retained_scans.size() >= scans_max || !scanning.emplace(query.session, query.filter).second) {
+    counters().dropped[static_cast<int>(DropReason::queue_full)].add();
     return;
   }
   retained_scans.push_back({to, std::move(query), {}});
 }
 
-// One slice of each scan a turn, so that a wildcard over a million topics stops nobody.
+// A few slices a turn, each scan in its turn, so that neither a wildcard over a million topics nor
+// a thousand of them stop anybody.
 void Shard::Impl::step_retained_scans(Now now) {
-  std::vector<RetainedScan> scans;
-  scans.swap(retained_scans);
-  for (RetainedScan& scan : scans) {
-    mail::RetainedSlice slice{.session = scan.query.session,
-                              .qos = scan.query.qos,
-                              .subscription_identifier = scan.query.subscription_identifier,
-                              .blocks = {}};
-    std::size_t bytes = 0;
-    for (const mqtt::MessagePtr& message :
-         retained.match(scan.query.filter, scan.cursor, slice_messages, now.wall)) {
-      bytes += message->size_bytes();
-      slice.blocks.push_back(message.block());
+  const std::size_t steps = std::min(slices_per_turn, retained_scans.size());
+  for (std::size_t i = 0; i < steps; ++i) {
+    RetainedScan scan = std::move(retained_scans.front());
+    retained_scans.pop_front();
+    const bool gone = scan.to == options.index && find(scan.query.session) == nullptr;
+    if (!gone && !outside.mailbox_full(scan.to)) {
+      step_retained_scan(scan, now);
     }
-    if (!slice.blocks.empty()) {
-      if (scan.to == options.index) {
-        deliver_retained(slice, now);
-      } else {
-        post(scan.to, std::move(slice), bytes);
-      }
-    }
-    if (!scan.cursor.done()) {
+    if (gone || scan.cursor.done()) {
+      scanning.erase({scan.query.session, scan.query.filter});
+    } else {
       retained_scans.push_back(std::move(scan));
     }
   }
   erase_expired_retained();
+}
+
+void Shard::Impl::step_retained_scan(RetainedScan& scan, Now now) {
+  mail::RetainedSlice slice{.session = scan.query.session,
+                            .qos = scan.query.qos,
+                            .subscription_identifier = scan.query.subscription_identifier,
+                            .blocks = {}};
+  std::size_t bytes = 0;
+  for (const mqtt::MessagePtr& message :
+       retained.match(scan.query.filter, scan.cursor, slice_messages, now.wall)) {
+    bytes += message->size_bytes();
+    slice.blocks.push_back(message.block());
+  }
+  if (slice.blocks.empty()) {
+    return;
+  }
+  if (scan.to == options.index) {
+    deliver_retained(slice, now);
+  } else {
+    post(scan.to, std::move(slice), bytes);
+  }
 }
 
 void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {

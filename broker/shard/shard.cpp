@@ -73,7 +73,7 @@ void Shard::on_closed(SessionId id, session::CloseCause, Now now) {
 
 void Shard::on_output_drained(SessionId id, Now now) {
   if (session::Session* session = impl_->find(id)) {
-    session->pump(now);
+    session->output_drained(now);
   }
 }
 

@@ -170,7 +170,13 @@ struct Shard::Impl final : session::Host {
   void erase_expired_retained();
   void ask_retained(mail::RetainedQuery query, Now now);
   void answer_retained(CoreIndex to, mail::RetainedQuery query, Now now);
+  struct RetainedScan {
+    CoreIndex to;
+    mail::RetainedQuery query;
+    routing::RetainedStore::Cursor cursor;
+  };
   void step_retained_scans(Now now);
+  void step_retained_scan(RetainedScan& scan, Now now);
   void deliver_retained(const mail::RetainedSlice& slice, Now now);
 
   // groups.cpp
@@ -318,12 +324,8 @@ struct Shard::Impl final : session::Host {
   };
   std::vector<TickOff> early_tick_offs;  ///< acknowledged before the message itself was stored
 
-  struct RetainedScan {
-    CoreIndex to;
-    mail::RetainedQuery query;
-    routing::RetainedStore::Cursor cursor;
-  };
-  std::vector<RetainedScan> retained_scans;
+  Ring<RetainedScan> retained_scans;
+  std::set<std::pair<std::uint64_t, std::string>> scanning;  ///< session and filter of each scan
 
   // Work space of one fan-out.
   struct Matched {

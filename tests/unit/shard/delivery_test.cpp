@@ -350,3 +350,25 @@ TEST_CASE("the tap's verdict decides: stored waits, rejected is 0x99, busy is 0x
     CHECK(watcher.heard() == "PUBLISH t=again q0");
   }
 }
+
+TEST_CASE("a client that asks and never reads is not read any more until it does") {
+  WorldOptions options;
+  options.limits.output_bytes_max = 1000;
+  World world(options);
+  Client& client = world.client("a");
+  client.connect();
+  client.collect();
+  client.stuck = true;
+  int pings = 0;
+  while (!client.link().paused && pings < 10'000) {
+    client.send_bytes(std::string("\xc0\x00", 2));
+    ++pings;
+  }
+  CHECK(client.link().paused);
+  CHECK(client.link().bytes.size() <= 2 * 1000 + 2);
+  client.link().bytes.clear();
+  world.turn(client.core, [&](skerry::shard::Shard& shard) {
+    shard.on_output_drained(client.session(), world.now());
+  });
+  CHECK_FALSE(client.link().paused);
+}

@@ -136,6 +136,35 @@ TEST_CASE("a wildcard gets all retained messages of all cores, in slices") {
   }
 }
 
+TEST_CASE("a flood of wildcard subscriptions asks for each filter's retained messages once") {
+  for (const std::uint16_t cores : core_counts) {
+    World world(cores);
+    Client& client = world.client("a");
+    client.connect();
+    constexpr int count = 2000;  // more than the turns of the flood can send
+    for (int i = 0; i < count; ++i) {
+      client.publish("r/" + std::to_string(i), "x", {.retain = true});
+    }
+    world.run();
+    Client& flood = world.client("b", 1);
+    flood.connect();
+    std::size_t received = 0;
+    flood.on_packet = [&](const mqtt::Packet& packet) {
+      received += std::holds_alternative<mqtt::Publish>(packet) ? 1 : 0;
+    };
+    for (int i = 0; i < 20; ++i) {
+      flood.subscribe("#", mqtt::Qos::at_most_once);  // while the first answer is under way
+    }
+    world.run();
+    CHECK(received >= count);
+    CHECK(received < 4 * count);
+    received = 0;
+    flood.subscribe("#", mqtt::Qos::at_most_once);  // afterwards all of it comes again
+    world.run();
+    CHECK(received == count);
+  }
+}
+
 TEST_CASE("retained messages survive a restart with other cores") {
   World world(3);
   Client& client = world.client("a");
