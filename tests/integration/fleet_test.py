@@ -18,7 +18,7 @@ WINDOW = 10                    # readings of one device that wait for their PUBA
 PAUSE_SECONDS = 0.1            # at most, between two readings of one device
 HANDSHAKES = 50                # at the same time, so that none waits for the others too long
 KILLS = 2
-PATIENCE_SECONDS = 600
+PATIENCE_SECONDS = 60          # without a single acknowledgement
 
 
 class Sensor:
@@ -94,10 +94,28 @@ class Fleet:
             print(f"killed at {self.progress:,} acknowledged, {open_count:,} sent and open", flush=True)
             await loop.run_in_executor(None, self.server.start)
 
+    async def watch(self):
+        """Ends with a complaint when nothing moves any more."""
+        seen, since = None, time.monotonic()
+        while time.monotonic() - since < PATIENCE_SECONDS:
+            if self.progress != seen:
+                seen, since = self.progress, time.monotonic()
+            await asyncio.sleep(0.5)
+        stuck = [sensor for sensor in self.sensors if not sensor.finished]
+        raise TimeoutError(f"{len(stuck)} devices have not finished: " + "; ".join(
+            f"{s.device.id} {'connected' if s.client.connected else 'away'}, "
+            f"{len(s.acknowledged)} of {s.count} acknowledged, {len(s.client.session.in_flight)} "
+            f"in flight, {s.connects} connections" for s in stuck[:10]))
+
     async def run(self):
-        killer = asyncio.create_task(self.kill_twice())
-        await asyncio.wait_for(asyncio.gather(killer, *(s.run() for s in self.sensors)),
-                               PATIENCE_SECONDS)
+        watch = asyncio.create_task(self.watch())
+        work = asyncio.gather(self.kill_twice(), *(sensor.run() for sensor in self.sensors))
+        await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            work.cancel()
+            await watch
+        watch.cancel()
+        await work
 
 
 def stored_readings(server, device_id):
