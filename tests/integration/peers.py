@@ -99,8 +99,10 @@ class ProcessPeer(Peer):
         return answer[1:]
 
     def connect(self, client_id, clean=True, will=None):
+        """Whether there was a session; None if the library does not tell."""
         extra = [will.topic, self._encode(will.payload), will.qos, int(will.retain)] if will else []
-        return self._call("connected", "connect", client_id, int(clean), *extra)[0] == "1"
+        present = self._call("connected", "connect", client_id, int(clean), *extra)[0]
+        return {"0": False, "1": True}.get(present)
 
     def subscribe(self, topic_filter, qos):
         return int(self._call("subscribed", "subscribe", topic_filter, qos)[0])

@@ -113,7 +113,7 @@ static int arrived(void* context, char* topic, int topic_size, MQTTAsync_message
 static int start_connecting(MQTTAsync_connectOptions* options, int clean) {
   options->keepAliveInterval = 60;
   options->connectTimeout = PEER_TIMEOUT_MS / 1000;
-  options->maxInflight = 100;
+  options->maxInflight = PEER_INFLIGHT_MAX;
   MQTTProperties properties = MQTTProperties_initializer;
   if (is_five) {
     MQTTProperty expiry = {0};
@@ -142,6 +142,7 @@ int peer_connect(const struct peer_target* target, const char* client_id, int cl
   sem_init(&finished, 0, 0);
   MQTTAsync_createOptions creation = MQTTAsync_createOptions_initializer5;
   creation.MQTTVersion = is_five ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
+  creation.maxBufferedMessages = PEER_INFLIGHT_MAX;
   int code = MQTTAsync_createWithOptions(&client, target->uri, client_id,
                                          MQTTCLIENT_PERSISTENCE_NONE, NULL, &creation);
   if (code != MQTTASYNC_SUCCESS) {

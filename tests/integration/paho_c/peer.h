@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #define PEER_TIMEOUT_MS 60000
+#define PEER_INFLIGHT_MAX 1000
 
 struct peer_target {
   const char* uri; /* tcp://… or ssl://… */
@@ -26,7 +27,10 @@ struct peer_message {
   size_t correlation_size;
 };
 
-/* 1 or 0: the server had a session or not; negative: the library's error. `will` may be NULL. */
+#define PEER_SESSION_UNKNOWN 2
+
+/* 1 or 0: the server had a session or not, or PEER_SESSION_UNKNOWN; negative: the library's error.
+ * `will` may be NULL. */
 int peer_connect(const struct peer_target* target, const char* client_id, int clean,
                  const struct peer_message* will);
 /* The granted QoS or the refusal (128 and more); negative: the library's error. */

@@ -41,6 +41,8 @@ static int arrived(void* context, char* topic, int topic_size, MQTTClient_messag
 static int connect_with(MQTTClient_connectOptions* options, int clean) {
   options->keepAliveInterval = 60;
   options->connectTimeout = PEER_TIMEOUT_MS / 1000;
+  options->reliable = 0; /* or each message would wait for the one before, 100 ms at a time */
+  options->maxInflightMessages = PEER_INFLIGHT_MAX;
   int code;
   if (!is_five) {
     options->cleansession = clean;
@@ -54,7 +56,8 @@ static int connect_with(MQTTClient_connectOptions* options, int clean) {
   expiry.value.integer4 = clean ? 0 : 3600;
   MQTTProperties_add(&properties, &expiry);
   MQTTResponse response = MQTTClient_connect5(client, options, &properties, NULL);
-  code = response.reasonCode == MQTTREASONCODE_SUCCESS ? options->returned.sessionPresent
+  /* The synchronous half tells of a session that was there only for MQTT 3.1.1. */
+  code = response.reasonCode == MQTTREASONCODE_SUCCESS ? PEER_SESSION_UNKNOWN
                                                        : -1000 - abs((int)response.reasonCode);
   MQTTResponse_free(response);
   MQTTProperties_free(&properties);
