@@ -86,13 +86,18 @@ std::string Section::scalar(const YAML::Node& node, const std::string& what) con
   if (!node.IsScalar()) {
     fail(node, what + " must be a single value");
   }
+  for (const char character : node.Scalar()) {
+    if (static_cast<unsigned char>(character) < 0x20 || character == 0x7f) {
+      fail(node, what + " must not contain control characters");
+    }
+  }
   return node.Scalar();
 }
 
 void Section::read(std::string_view key, std::string& target) const {
   if (const YAML::Node node = value(key)) {
     target = scalar(node, qualified(key));
-    if (target.empty() || target.find('\0') != std::string::npos) {
+    if (target.empty()) {
       fail(node, qualified(key) + " must not be empty");
     }
   }

@@ -40,6 +40,7 @@ const Mistake mistakes[] = {
      "s.yaml:1: log.level must be one of debug, information, warning, error, not \"loud\""},
     {"data_dir: [a]", "s.yaml:1: data_dir must be a single value"},
     {"data_dir: ''", "s.yaml:1: data_dir must not be empty"},
+    {"data_dir: \"a\\nb\"", "s.yaml:1: data_dir must not contain control characters"},
     {"cores: many", "s.yaml:1: cores must be auto or a whole number, not \"many\""},
     {"cores: 0", "s.yaml:1: cores must be between 1 and 256"},
     {"cores: -1", "s.yaml:1: cores must be auto or a whole number, not \"-1\""},
