@@ -125,7 +125,7 @@ void Application::Impl::open_identity() {
   registry->on_change([this](const auth::Device& device, auth::DeviceRegistry::Change change) {
     if (change == auth::DeviceRegistry::Change::erased) {
       policy.advance_epoch();
-      server->disconnect_owner("device:" + device.id, mqtt::Reason::not_authorized,
+      server->disconnect_owner("device:" + device.id, mqtt::Reason::administrative_action,
                                [](std::uint64_t) {});
     }
   });

@@ -238,10 +238,11 @@ bool Shard::Impl::load_outbound(Session& session, mqtt::PacketId packet_id,
 void Shard::Impl::start(Now now) {
   for (auto& [number, state] : group_states) {
     const std::set<std::uint64_t>& done = restored_acks[number];
+    const std::uint64_t group = number.value;
     std::erase_if(state.restored, [&](const Groups::Waiting& entry) {
       return done.contains(entry.stored->id.value) ||
              (options.restore != nullptr &&
-              options.restore->in_flight.contains({entry.stored->id.value, number.value}));
+              options.restore->in_flight.contains({entry.stored->id.value, group}));
     });
     tell_interest(state.filter, *filters.find(state.filter), GateId{});
   }
