@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the tour of README exactly as printed: the ```sh blocks between the markers tour:begin and
-tour:end. The first block starts the server and runs beside the others, which run as one `bash -e`
-in the same directory. What was published must come back in the output.
-
-The directory is a copy of the tree with the build of this run linked in, so that `make run` finds
-everything built. The default ports must be free."""
-import json
+"""Runs the tour of README.md as printed: the ```sh blocks between its markers, the first one
+(`make run`) in the background, all others in one shell beside it, in a directory like a fresh
+clone. Only the building is spared: the programs are those of SKERRY_BINARIES, and a `cmake` that
+does nothing stands in for the real one. The default ports must be free."""
 import os
 import pathlib
 import re
@@ -15,92 +12,125 @@ import socket
 import subprocess
 import sys
 import tempfile
-import urllib.request
+import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/lib"))
-from server import binaries_directory, wait_until  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from server import ROOT, binaries_directory, wait_until  # noqa: E402
 
 PORTS = (8883, 8443, 8444, 9464)
+START_SECONDS = 120
+TOUR_SECONDS = 120
+BEGIN, END = "<!-- tour:begin -->", "<!-- tour:end -->"
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.S | re.M)
+END_OF_BLOCK = "--- end of block"
 
 
 def blocks():
     text = (ROOT / "README.md").read_text()
-    tour = re.search(r"<!-- tour:begin -->(.*?)<!-- tour:end -->", text, re.S)[1]
-    return re.findall(r"```sh\n(.*?)```", tour, re.S)
+    begin, end = text.index(BEGIN), text.index(END)
+    return BLOCK.findall(text[begin:end])
 
 
-def demand_free_ports():
+def taken_ports():
+    taken = []
     for port in PORTS:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("0.0.0.0", port))
             except OSError:
-                sys.exit(f"port {port} is in use; the tour needs {PORTS}")
+                taken.append(port)
+    return taken
 
 
-def copy_tree(target):
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
-    for name in files.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+class Tour(unittest.TestCase):
+    def setUp(self):
+        taken = taken_ports()
+        if taken:
+            self.fail(f"the tour needs the default ports, but {taken} are taken on this machine")
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="skerry-tour-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.clone = self.directory / "skerry"
+        self.clone.mkdir()
+        self.copy_tree()
+        self.environment = dict(os.environ, HOME=str(self.directory / "home"),
+                                PATH=f"{self.directory / 'tools'}:{os.environ['PATH']}")
+        for name in ("XDG_CONFIG_HOME", "SKERRY_PASSWORD", "MAKEFLAGS", "MAKELEVEL"):
+            self.environment.pop(name, None)
 
+    def copy_tree(self):
+        shutil.copy(ROOT / "Makefile", self.clone)
+        shutil.copytree(ROOT / "scripts", self.clone / "scripts")
+        (self.directory / "home").mkdir()
+        (self.clone / "build/release").mkdir(parents=True)
+        (self.clone / "build/release/bin").symlink_to(binaries_directory())
+        tools = self.directory / "tools"
+        tools.mkdir()
+        (tools / "cmake").write_text("#!/bin/sh\nexit 0\n")
+        (tools / "cmake").chmod(0o755)
 
-def use_build(target):
-    """`make run` of the copy must not build for minutes: its cmake finds the programs of this run."""
-    (target / "build/release/bin").mkdir(parents=True)
-    for program in ("skerryd", "skerryctl"):
-        os.symlink(binaries_directory() / program, target / "build/release/bin" / program)
-    shims = target / "shims"
-    shims.mkdir()
-    (shims / "cmake").write_text("#!/bin/sh\nexit 0\n")
-    (shims / "cmake").chmod(0o755)
-    return shims
+    def start_server(self, block):
+        self.log_path = self.directory / "make-run.log"
+        with open(self.log_path, "wb") as log:
+            process = subprocess.Popen(["bash", "-e", "-c", block], cwd=self.clone,
+                                       env=self.environment, stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=subprocess.STDOUT,
+                                       start_new_session=True)
+        self.addCleanup(self.stop_server, process)
 
+        def running():
+            self.assertIsNone(process.poll(), "make run ended:\n" + self.log_path.read_text())
+            return "https://" in self.log_path.read_text()
+        wait_until(running, "make run prints the URLs", START_SECONDS)
 
-def ready():
-    try:
-        with urllib.request.urlopen("http://127.0.0.1:9464/health/ready", timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-def check_output(text):
-    print(text)
-    assert re.search(r"temperature\s+21\.5\s", text), "skerryctl did not show the reading"
-    answer = next(line for line in text.splitlines() if line.startswith('{"items"'))
-    items = json.loads(re.match(r"\{.*\}", answer)[0])["items"]
-    assert [(i["key"], i["value"]) for i in items] == [("temperature", 21.5)], items
-    assert "ot authorized" in text, "the foreign topic was not refused"
-
-
-def main():
-    demand_free_ports()
-    start, *rest = blocks()
-    assert start.strip() == "make run" and len(rest) >= 3
-    with tempfile.TemporaryDirectory(prefix="skerry-tour-") as folder:
-        target = pathlib.Path(folder)
-        copy_tree(target)
-        shims = use_build(target)
-        home = {**os.environ, "HOME": folder, "XDG_CONFIG_HOME": folder + "/config"}
-        server = subprocess.Popen(
-            ["bash", "-ec", start], cwd=target, start_new_session=True, stdin=subprocess.DEVNULL,
-            env={**home, "PATH": f"{shims}:{os.environ['PATH']}"})
+    def stop_server(self, process):
+        """As Ctrl-C in its terminal does."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
         try:
-            wait_until(lambda: ready() or server.poll() is not None, "the server is ready", 120)
-            assert server.poll() is None, "make run has ended"
-            done = subprocess.run(["bash", "-ec", "\n".join(rest)], cwd=target, env=home, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-            check_output(done.stdout)
-            assert done.returncode == 0, f"the blocks ended with {done.returncode}"
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(60)
-    print("the tour works as printed")
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def run_blocks(self, texts):
+        """What each block has printed; all run in one shell, so that exports live on."""
+        script = "".join(f"{text}echo '{END_OF_BLOCK}'\n" for text in texts)
+        done = subprocess.run(["bash", "-e", "-c", script], cwd=self.clone, env=self.environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=TOUR_SECONDS)
+        said = done.stdout.decode(errors="replace")
+        print(said, flush=True)
+        return done.returncode, said.split(END_OF_BLOCK + "\n")
+
+    def test_the_tour_works_as_printed(self):
+        texts = blocks()
+        self.assertGreaterEqual(len(texts), 4, "README has too few blocks")
+        self.assertEqual(texts[0], "make run\n")
+        self.start_server(texts[0])
+        self.assertIn("password", self.log_path.read_text())
+        refused = next(i for i, text in enumerate(texts) if '"temperature":99' in text)
+        allowed = [text for i, text in enumerate(texts) if 0 < i != refused]
+        code, said = self.run_blocks(allowed)
+        self.assertEqual(code, 0, self.log_path.read_text())
+        self.check_value(allowed, said)
+        # In the tour this one comes last; it fails by intent.
+        self.assertEqual(refused, len(texts) - 1)
+        _, said = self.run_blocks([texts[refused]])
+        self.assertIn("not authorized", said[0].lower())
+        self.assertRegex(self.log_path.read_text(), r"denied.*devices/sensor-2/telemetry")
+
+    def check_value(self, texts, said):
+        value = re.search(r"""-m '\{"temperature": ?([0-9.]+)\}'""", "".join(texts))[1]
+        reads = 0
+        for text, output in zip(texts, said):
+            commands = text.count("skerryctl telemetry") + len(re.findall(r"^curl ", text, re.M))
+            if commands:
+                lines = [line for line in output.splitlines() if value in line]
+                self.assertEqual(len(lines), commands, f"{value} in what {text} printed")
+                reads += commands
+        self.assertGreaterEqual(reads, 2, "the tour reads the value by skerryctl and curl")
 
 
 if __name__ == "__main__":
-    main()
+    unittest.main(verbosity=2)
