@@ -59,7 +59,10 @@ http::Response device_response(const auth::Device& device, int status) {
 }
 
 http::Response not_found(const std::string& id) {
-  return http::problem(404, "device_not_found", "there is no device \"" + id.substr(0, 64) + "\"");
+  // What cannot be an id is not repeated.
+  return http::problem(404, "device_not_found",
+                       auth::is_valid_device_id(id) ? "there is no device \"" + id + "\""
+                                                    : "there is no device of this id");
 }
 
 http::Response registry_problem(const auth::RegistryFailure& failure) {

@@ -40,6 +40,16 @@ class ByteStream {
   virtual std::string client_certificate() const = 0;
   /// "192.0.2.7", without the port.
   virtual const std::string& peer_address() const noexcept = 0;
+
+  /// When all places are taken, one that is not at work on a request and has never shown a valid
+  /// token gives its place to a newcomer: silence must not shut anybody out.
+  bool gives_way() const noexcept { return !busy_ && !trusted_; }
+  void set_busy(bool busy) noexcept { busy_ = busy; }
+  void set_trusted() noexcept { trusted_ = true; }
+
+ private:
+  bool busy_ = false;
+  bool trusted_ = false;
 };
 
 std::shared_ptr<ByteStream> make_plain_stream(boost::asio::ip::tcp::socket socket);

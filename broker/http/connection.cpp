@@ -215,6 +215,7 @@ std::optional<Response> Connection::check_guard(const Endpoint& endpoint) {
     request_.principal = service_.options.guard(token);
   }
   if (!request_.principal.empty()) {
+    stream_.set_trusted();
     return std::nullopt;
   }
   // RFC 6750 section 3: the error is named only when a token was shown.
@@ -352,11 +353,14 @@ asio::awaitable<bool> Connection::exchange() {
     co_return co_await answer(std::move(refusal_), false);
   }
   stream_.clear_deadline();
+  stream_.set_busy(true);
   request_.body = std::move(parser.get().body());
   request_.parameters = match.parameters;
   request_.client_certificate = stream_.client_certificate();
   Response response = co_await call(*match.endpoint);
-  co_return co_await answer(std::move(response), parser.keep_alive());
+  const bool stays = co_await answer(std::move(response), parser.keep_alive());
+  stream_.set_busy(false);
+  co_return stays;
 }
 
 asio::awaitable<void> Connection::run() {

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/assert.hpp"
+#include "mqtt/topic.hpp"
 
 namespace skerry::http {
 namespace {
@@ -46,7 +47,7 @@ bool parse_query(std::string_view text, std::map<std::string, std::string, std::
     std::string value;
     if (!percent_decode(pair.substr(0, equals), true, name) ||
         !percent_decode(pair.substr(std::min(equals + 1, pair.size())), true, value)) {
-      why = "the query holds a broken percent-encoding or a control character";
+      why = "the query holds a broken percent-encoding, a control character or no UTF-8";
       return false;
     }
     query.insert_or_assign(std::move(name), std::move(value));
@@ -80,7 +81,7 @@ bool percent_decode(std::string_view text, bool plus_is_space, std::string& out)
     }
     out.push_back(c);
   }
-  return true;
+  return mqtt::is_valid_utf8(out);  // it goes into JSON and logs
 }
 
 Result<Target, TargetError> parse_target(std::string_view raw) {
@@ -104,7 +105,8 @@ Result<Target, TargetError> parse_target(std::string_view raw) {
     const std::size_t end = path.find('/');
     std::string segment;
     if (!percent_decode(path.substr(0, end), false, segment)) {
-      return TargetError{"the path holds a broken percent-encoding or a control character"};
+      return TargetError{
+          "the path holds a broken percent-encoding, a control character or no UTF-8"};
     }
     if (segment.empty() || segment == "." || segment == "..") {
       return TargetError{"the path holds an empty or dot segment"};

@@ -2,13 +2,14 @@
 // end. What a connection does is in connection.cpp.
 #include "http/server.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
+#include <map>
 #include <stdexcept>
-#include <unordered_set>
 
 #include "http/connection.hpp"
 
@@ -78,13 +79,15 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
   void listen();
   asio::awaitable<void> accept_loop();
+  bool make_room();
   void start(tcp::socket socket);
   void stop();
 
   tcp::acceptor acceptor;
   asio::steady_timer retry_timer;
   std::shared_ptr<Service> service;
-  std::unordered_set<std::shared_ptr<ByteStream>> streams;
+  std::map<std::uint64_t, std::shared_ptr<ByteStream>> streams;  ///< in the order of accepting
+  std::uint64_t accepted = 0;
   bool stopped = false;
 };
 
@@ -127,9 +130,21 @@ asio::awaitable<void> Server::Impl::accept_loop() {
   }
 }
 
+/// Sends the oldest connection away that gives way; false when all keep their places.
+bool Server::Impl::make_room() {
+  const auto oldest = std::find_if(streams.begin(), streams.end(),
+                                   [](const auto& entry) { return entry.second->gives_way(); });
+  if (oldest == streams.end()) {
+    return false;
+  }
+  oldest->second->close();
+  streams.erase(oldest);
+  return true;
+}
+
 void Server::Impl::start(tcp::socket socket) {
   const ServerOptions& options = service->options;
-  if (streams.size() >= options.connections_max) {
+  if (streams.size() >= options.connections_max && !make_room()) {
     return;  // the socket closes; those that are served keep their places
   }
   error_code ignored;
@@ -143,9 +158,10 @@ void Server::Impl::start(tcp::socket socket) {
   if (!stream) {
     return;
   }
-  streams.insert(stream);
-  const auto ended = [self = shared_from_this(), stream](const std::exception_ptr& thrown) {
-    self->streams.erase(stream);
+  const std::uint64_t number = ++accepted;
+  streams.emplace(number, stream);
+  const auto ended = [self = shared_from_this(), number](const std::exception_ptr& thrown) {
+    self->streams.erase(number);
     if (!thrown) {
       return;
     }
@@ -164,7 +180,7 @@ void Server::Impl::stop() {
   error_code ignored;
   acceptor.close(ignored);
   retry_timer.cancel();
-  for (const auto& stream : streams) {
+  for (const auto& [number, stream] : streams) {
     stream->close();
   }
 }

@@ -236,20 +236,42 @@ TEST_CASE("HTTP/1.0 closes unless asked to stay") {
   CHECK(count(kept, "HTTP/1.1 200 OK") == 2);
 }
 
-TEST_CASE("connections above the cap are closed and the others keep theirs") {
+TEST_CASE("connections above the cap are closed and those with a token keep theirs") {
   using boost::asio::ip::tcp;
   ServerOptions options;
   options.connections_max = 1;
+  options.guard = [](std::string_view) { return std::string{"user:a"}; };
   const TestServer server{options};
   boost::asio::io_context io;
   tcp::socket first{io};
   first.connect({boost::asio::ip::address_v4::loopback(), server.port()});
-  const std::string get = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
+  const std::string get = "GET /guarded HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\n\r\n";
   boost::asio::write(first, boost::asio::buffer(get));
   char byte = 0;
   boost::asio::read(first, boost::asio::buffer(&byte, 1));
   CHECK(byte == 'H');
   CHECK(server.exchange(request("GET /echo")).empty());
+}
+
+TEST_CASE("connections that say nothing give their places to newcomers, the oldest first") {
+  using boost::asio::ip::tcp;
+  ServerOptions options;
+  options.connections_max = 2;
+  const TestServer server{options};
+  boost::asio::io_context io;
+  std::vector<tcp::socket> silent;
+  for (std::size_t index = 0; index < options.connections_max; ++index) {
+    silent.emplace_back(io).connect({boost::asio::ip::address_v4::loopback(), server.port()});
+  }
+  CHECK(has(server.exchange(request("GET /echo")), "200 OK"));
+  char byte = 0;
+  boost::system::error_code error;
+  boost::asio::read(silent.front(), boost::asio::buffer(&byte, 1), error);
+  CHECK(error);
+  const std::string get = request("GET /echo");
+  boost::asio::write(silent.back(), boost::asio::buffer(get));
+  boost::asio::read(silent.back(), boost::asio::buffer(&byte, 1));
+  CHECK(byte == 'H');
 }
 
 TEST_CASE("a port in use and a bad address are one clear sentence") {
