@@ -8,6 +8,7 @@
 Binaries come from the argument, SKERRY_BINARIES or build/release/bin. When a test fails while a
 server runs, `tail()` has what the server said; `with` prints it on an exception.
 """
+import atexit
 import copy
 import fcntl
 import http.client
@@ -36,6 +37,7 @@ PORTS = range(10_000, 32_000)
 PASSWORD = re.compile(r'password of the user "admin"[^\n]*\n\s*(\S+)')
 
 _port_locks = []
+atexit.register(lambda: [lock.close() for lock in _port_locks])
 
 
 def wait_until(condition, what, seconds=30.0, pause=0.01):
@@ -52,7 +54,7 @@ def wait_until(condition, what, seconds=30.0, pause=0.01):
 
 def free_port():
     """A port that nobody listens at, reserved among tests until this process ends."""
-    directory = pathlib.Path(tempfile.gettempdir()) / "skerry-test-ports"
+    directory = pathlib.Path(tempfile.gettempdir()) / f"skerry-test-ports-{os.getuid()}"
     directory.mkdir(exist_ok=True)
     for port in random.Random().sample(PORTS, 2_000):
         lock = open(directory / str(port), "w")
