@@ -84,6 +84,7 @@ struct Application::Impl {
   std::unique_ptr<http::Server> enrolment_port;
   std::unique_ptr<http::Server> metrics_port;
   std::optional<std::string> new_password;
+  bool registry_is_whole = true;
   bool stopping = false;
 };
 

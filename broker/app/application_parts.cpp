@@ -116,7 +116,8 @@ void Application::Impl::open_identity() {
   if (!loaded.status.ok()) {
     throw std::runtime_error("the device registry cannot be read: " + loaded.status.detail);
   }
-  if (loaded.damaged > 0) {
+  registry_is_whole = loaded.damaged == 0;
+  if (!registry_is_whole) {
     log.error("registry_damaged", std::to_string(loaded.damaged) +
                                       " records were skipped; their devices are locked out");
   }
@@ -295,9 +296,17 @@ std::vector<std::string> Application::Impl::not_ready_reasons() const {
 
 void Application::Impl::restore() {
   const Now now = read_clocks();
-  const Restored restored = restore_sessions(*store, *server, log, now);
+  // Whose registration cannot be read is not taken for deleted.
+  const auto is_registered = [this](std::string_view device) {
+    return !registry_is_whole || registry->find(device) != nullptr;
+  };
+  const Restored restored = restore_sessions(*store, *committer, is_registered, *server, log, now);
   log.information("restored", std::to_string(restored.records) + " records of sessions, " +
                                   std::to_string(registry->size()) + " devices");
+  if (restored.orphaned > 0) {
+    log.warning("restore_orphans", std::to_string(restored.orphaned) +
+                                       " sessions of devices that are not registered were removed");
+  }
   if (restored.damaged > 0) {
     log.error("restore_damaged",
               std::to_string(restored.damaged) + " damaged records were skipped");

@@ -4,6 +4,9 @@
 #include <array>
 #include <stdexcept>
 
+#include "base/byte_order.hpp"
+#include "shard/records.hpp"
+
 namespace skerry::app {
 
 namespace {
@@ -26,10 +29,30 @@ std::string hexadecimal(std::string_view bytes) {
   return text;
 }
 
+bool is_orphan(std::string_view value, const IsRegistered& is_registered) {
+  if (shard::is_group_record(value)) {
+    return false;
+  }
+  const auto session = shard::decode_session(value);
+  return session && session->identity.kind == plugin::IdentityKind::device &&
+         !is_registered(session->identity.name);
+}
+
+/// All records of a session but its messages, which the shards clean up as nobody waits for them.
+void erase_session(std::string_view key, storage::Batch& batch) {
+  const std::string next = shard::durable_key(DurableId{read_big_endian<std::uint64_t>(key) + 1});
+  batch.erase(Family::sessions, key);
+  batch.erase_range(Family::subscriptions, key, next);
+  batch.erase_range(Family::inflight, key, next);
+}
+
 }  // namespace
 
-Restored restore_sessions(const storage::KvStore& store, net::Server& server, Log& log, Now now) {
+Restored restore_sessions(const storage::KvStore& store, storage::Committer& committer,
+                          const IsRegistered& is_registered, net::Server& server, Log& log,
+                          Now now) {
   Restored restored;
+  storage::Batch orphans;
   for (const Family family : families) {
     const auto iterator = store.scan(family, {});
     if (iterator == nullptr) {
@@ -37,6 +60,12 @@ Restored restore_sessions(const storage::KvStore& store, net::Server& server, Lo
     }
     for (iterator->seek_first(); iterator->valid(); iterator->next()) {
       ++restored.records;
+      if (family == Family::sessions && iterator->key().size() == sizeof(std::uint64_t) &&
+          is_orphan(iterator->value(), is_registered)) {
+        ++restored.orphaned;
+        erase_session(iterator->key(), orphans);
+        continue;
+      }
       if (server.load(family, iterator->key(), iterator->value(), now)) {
         continue;
       }
@@ -51,6 +80,9 @@ Restored restore_sessions(const storage::KvStore& store, net::Server& server, Lo
       throw std::runtime_error("reading the stored " + std::string(storage::name_of(family)) +
                                " failed: " + status.detail);
     }
+  }
+  if (!orphans.empty()) {
+    committer.submit(std::move(orphans), [](const storage::Status&) {});  // else at the next start
   }
   return restored;
 }

@@ -2,20 +2,32 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string_view>
 
 #include "app/log.hpp"
 #include "base/now.hpp"
 #include "net/server.hpp"
+#include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
 
 namespace skerry::app {
 
 struct Restored {
   std::uint64_t records = 0;
-  std::uint64_t damaged = 0;  ///< skipped, each with a line in the log
+  std::uint64_t damaged = 0;   ///< skipped, each with a line in the log
+  std::uint64_t orphaned = 0;  ///< sessions of devices that are not registered: erased
 };
 
+using IsRegistered = std::function<bool(std::string_view device)>;
+
 /// Before Server::start(). Throws std::runtime_error when the store cannot be read. Blocks.
-Restored restore_sessions(const storage::KvStore& store, net::Server& server, Log& log, Now now);
+///
+/// A server that dies while it deletes a device may leave sessions of that device behind: these are
+/// not restored, so that their wills are not published and the next device of this id does not
+/// resume them.
+Restored restore_sessions(const storage::KvStore& store, storage::Committer& committer,
+                          const IsRegistered& is_registered, net::Server& server, Log& log,
+                          Now now);
 
 }  // namespace skerry::app
