@@ -21,6 +21,9 @@ inline constexpr std::size_t user_properties_max = 256;
 /// Filters in one SUBSCRIBE or UNSUBSCRIBE.
 inline constexpr std::size_t filters_per_packet_max = 1024;
 
+/// Bytes of all filters of one session: their number alone would allow 65 MB of them.
+inline constexpr std::size_t filter_bytes_per_session_max = 1024 * 1024;
+
 /// Bytes of a packet before a connection is authenticated: a CONNECT with will and password fits.
 inline constexpr std::size_t connect_packet_bytes_max = 128 * 1024;
 

@@ -45,7 +45,7 @@ void Session::detach() {
   acknowledgements_.reset();
   inbound_aliases_.reset();
   outbound_aliases_.reset();
-  inbound_open_ = static_cast<std::uint16_t>(inbound_ids_.size());
+  inbound_open_ = 0;  // section 4.9: the quota begins anew with each connection
   on_wire_ = 0;
   for (std::size_t i = 0; i < inflight_.size(); ++i) {
     inflight_[i].on_wire = false;

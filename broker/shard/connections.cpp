@@ -352,8 +352,11 @@ void Shard::Impl::publish_will(Session& session, Now now) {
   if (will->message_expiry_seconds != 0) {
     publish.properties.message_expiry_interval = will->message_expiry_seconds;
   }
-  counters().wills_published.add();
-  settle(route(publish, nullptr, false, now));
+  const plugin::TapVerdict tapped = tap(session, publish, now).verdict;
+  if (tapped != plugin::TapVerdict::rejected && tapped != plugin::TapVerdict::busy) {
+    counters().wills_published.add();
+    settle(route(publish, nullptr, tapped == plugin::TapVerdict::stored, now));
+  }
   if (session.durable_id() != DurableId{} && !session.connected()) {
     store_session(session, false, now);  // without the will, in the batch of the will's message
   }

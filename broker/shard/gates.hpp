@@ -30,7 +30,6 @@ struct Publication {
   std::uint64_t cores = 0;            ///< bit per other core with subscribers
   bool hold = false;                  ///< delivered only after the commit (QoS 2)
   std::uint64_t ticket = 0;           ///< of the batch that holds its record; 0: not written
-  bool written = false;               ///< that batch is on disk
 };
 
 struct Gate {

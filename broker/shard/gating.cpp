@@ -78,7 +78,7 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
     stored.state.store(gate.failed ? Stored::State::failed : Stored::State::committed,
                        std::memory_order_release);
   }
-  if (gate.publication && gate.publication->written && gate.failed) {
+  if (gate.publication && gate.publication->ticket != 0 && gate.failed) {
     take_back(*gate.publication);
   }
   if (gate.publication && gate.publication->hold && !gate.failed) {
@@ -114,15 +114,22 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
   }
 }
 
-// The record was stored, but something else that belonged to the message was not: its publisher
-// hears a refusal, so nothing of it may come back after a restart.
+// Packet ids of refused messages go once storage is well again.
+void Shard::Impl::erase_doubtful_ids() {
+  for (const std::string& key : std::exchange(doubtful_ids, {})) {
+    batch.erase(storage::Family::inflight, key);
+  }
+}
+
+// The record was stored (or a failed commit may have left it all the same), but something else that
+// belonged to the message was not: its publisher hears a refusal, so nothing of it may come back
+// after a restart.
 void Shard::Impl::take_back(const Publication& publication) {
   if (!publication.stored->recipients.empty()) {
-    batch.erase(storage::Family::messages, message_key(publication.stored->id));
+    remove_message(publication.stored);
   }
   if (publication.packet_id_owner != DurableId{}) {
-    batch.erase(storage::Family::inflight,
-                inbound_key(publication.packet_id_owner, publication.packet_id));
+    doubtful_ids.insert(inbound_key(publication.packet_id_owner, publication.packet_id));
   }
 }
 
@@ -135,16 +142,15 @@ void Shard::Impl::on_committed(std::uint64_t ticket, const storage::Status& stat
     TicketWaiter waiter = std::move(waiting_for_commit.front());
     waiting_for_commit.pop_front();
     if (waiter.write == Write::gated) {
-      Gate* gate = gates.find(waiter.gate);
-      if (gate != nullptr && gate->publication && gate->publication->ticket == waiter.ticket) {
-        gate->publication->written = status.ok();
-      }
       arrive(waiter.gate, !status.ok(), now);
     } else if (status.ok()) {
       on_written(waiter);
     } else {
       on_write_failed(waiter, now);
     }
+  }
+  if (status.ok()) {
+    erase_doubtful_ids();
   }
   retry_tick_offs();
 }

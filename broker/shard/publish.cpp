@@ -81,6 +81,28 @@ mqtt::Publish Shard::Impl::view_now(const mqtt::MessageBlock& block, Now now) co
   return view;
 }
 
+// What the tap stores joins the batch of this turn.
+plugin::TapResult Shard::Impl::tap(const Session& from, const mqtt::Publish& packet, Now now) {
+  if (options.tap == nullptr) {
+    return {};
+  }
+  storage::Batch writes;
+  plugin::TapResult result;
+  try {
+    result = options.tap->on_publish(from.identity(), packet, now, writes);
+  } catch (...) {  // a plugin's edge: try again later
+    counters().plugin_exceptions.add();
+    result = {plugin::TapVerdict::busy, "the server could not take the message"};
+  }
+  if (result.verdict == plugin::TapVerdict::stored) {
+    batch.append(writes);
+  } else if (result.verdict == plugin::TapVerdict::rejected) {
+    counters().telemetry_rejected.add();
+    outside.log(2, "message rejected", from.client_id(), result.what);
+  }
+  return result;
+}
+
 PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, Now now) {
   const bool tells_reason = from.version() == mqtt::Version::v5;
   if (!authorized(from.identity(), plugin::Action::publish, packet.topic, from.client_id())) {
@@ -89,33 +111,15 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
     return {.reason = tells_reason ? mqtt::Reason::not_authorized : mqtt::Reason::success,
             .what = "this client may not publish to this topic"};
   }
-  bool stored_by_tap = false;
-  if (options.tap != nullptr) {
-    storage::Batch writes;
-    plugin::TapResult result;
-    try {
-      result = options.tap->on_publish(from.identity(), packet, now, writes);
-    } catch (...) {  // a plugin's edge: try again later
-      counters().plugin_exceptions.add();
-      result = {plugin::TapVerdict::busy, "the server could not take the message"};
-    }
-    switch (result.verdict) {
-      case plugin::TapVerdict::not_mine:
-        break;
-      case plugin::TapVerdict::stored:
-        batch.append(writes);
-        stored_by_tap = true;
-        break;
-      case plugin::TapVerdict::rejected:
-        counters().telemetry_rejected.add();
-        outside.log(2, "message rejected", from.client_id(), result.what);
-        return {
-            .reason = tells_reason ? mqtt::Reason::payload_format_invalid : mqtt::Reason::success,
-            .what = result.what};
-      case plugin::TapVerdict::busy:
-        return {.reason = mqtt::Reason::quota_exceeded, .what = result.what};
-    }
+  const plugin::TapResult tapped = tap(from, packet, now);
+  if (tapped.verdict == plugin::TapVerdict::rejected) {
+    return {.reason = tells_reason ? mqtt::Reason::payload_format_invalid : mqtt::Reason::success,
+            .what = tapped.what};
   }
+  if (tapped.verdict == plugin::TapVerdict::busy) {
+    return {.reason = mqtt::Reason::quota_exceeded, .what = tapped.what};
+  }
+  const bool stored_by_tap = tapped.verdict == plugin::TapVerdict::stored;
   const GateId gate = route(packet, &from, stored_by_tap, now);
   if (packet.qos != mqtt::Qos::at_most_once || stored_by_tap) {
     watch_congestion(from, now);
@@ -269,9 +273,9 @@ void Shard::Impl::write_publication(Gate& gate, GateId id) {
               encode_message_record(publication));
   }
   if (publication.packet_id_owner != DurableId{}) {
-    batch.put(storage::Family::inflight,
-              inbound_key(publication.packet_id_owner, publication.packet_id),
-              std::string_view("\x01", 1));
+    const std::string key = inbound_key(publication.packet_id_owner, publication.packet_id);
+    doubtful_ids.erase(key);
+    batch.put(storage::Family::inflight, key, std::string_view("\x01", 1));
   }
   publication.ticket = next_ticket;
   wait_for_commit(id);

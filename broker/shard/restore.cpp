@@ -114,6 +114,9 @@ bool Shard::Impl::load_session(std::string_view key, std::string_view value, Now
   if (home_core(options.hash_key, name, options.core_count) != options.index) {
     return true;
   }
+  if (sessions.contains(name)) {
+    return false;  // two records of one session: the directory is damaged
+  }
   const ConnectRequest request{.identity = record->identity, .client_id = record->client_id};
   Session& session = create_session(request, now);
   session.set_durable_id(durable);

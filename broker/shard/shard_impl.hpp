@@ -129,6 +129,7 @@ struct Shard::Impl final : session::Host {
                   std::string_view client) {
     return judge(identity, action, topic, client).allowed();
   }
+  plugin::TapResult tap(const Session& from, const mqtt::Publish& packet, Now now);
   PublishOutcome settle(GateId gate);
   mqtt::Publish view_now(const mqtt::MessageBlock& block, Now now) const;
   GateId route(const mqtt::Publish& packet, Session* from, bool store_tap, Now now);
@@ -312,6 +313,8 @@ struct Shard::Impl final : session::Host {
   void on_written(TicketWaiter& waiter);
   void on_write_failed(TicketWaiter& waiter, Now now);
   Ring<TicketWaiter> waiting_for_commit;
+  void erase_doubtful_ids();
+  std::set<std::string> doubtful_ids;  ///< inbound packet ids of refused messages, as keys
   std::vector<TicketWaiter> unstored;  ///< tick-offs and removals that failed
   void forget_again(DurableId id, mqtt::PacketId packet_id);
   std::set<DurableId> unstored_records;  ///< sessions and groups that differ from their records

@@ -42,6 +42,7 @@ void Shard::Impl::subscribe(Session& from, const mqtt::Subscribe& packet, Now no
   } else {
     --gates.find(gate)->waiting;
   }
+  watch_congestion(from, now);
   from.answer(mqtt::PacketType::suback, std::move(frame), gate, now);
 }
 
@@ -60,7 +61,12 @@ mqtt::Reason Shard::Impl::subscribe_one(Session& from, const mqtt::SubscribeFilt
   session::Subscription* known = from.find_subscription(wanted.filter);
   const bool is_new = known == nullptr;
   if (is_new) {
-    if (from.subscriptions().size() >= options.limits.subscriptions_per_session_max) {
+    std::size_t bytes = wanted.filter.size();
+    for (const session::Subscription& subscription : from.subscriptions()) {
+      bytes += subscription.filter.size();
+    }
+    if (from.subscriptions().size() >= options.limits.subscriptions_per_session_max ||
+        bytes > filter_bytes_per_session_max) {
       return mqtt::Reason::quota_exceeded;
     }
     known = &from.subscriptions().emplace_back();
@@ -154,6 +160,7 @@ void Shard::Impl::unsubscribe(Session& from, const mqtt::Unsubscribe& packet, No
   }
   std::string frame;
   mqtt::encode(unsuback, from.version(), frame);  // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+  watch_congestion(from, now);
   from.answer(mqtt::PacketType::unsuback, std::move(frame), gate, now);
 }
 

@@ -372,3 +372,57 @@ TEST_CASE("a client that asks and never reads is not read any more until it does
   });
   CHECK_FALSE(client.link().paused);
 }
+
+TEST_CASE("Receive Maximum begins anew with each connection") {
+  WorldOptions options;
+  options.limits.receive_maximum = 10;
+  World world(options);
+  Client& client = world.client("a");
+  client.connect(persistent);
+  world.run();
+  for (int i = 0; i < 10; ++i) {
+    client.publish("t", "x", {.qos = mqtt::Qos::exactly_once});
+  }
+  world.run();
+  client.drop();
+  client.connect({.clean = false, .expiry = 100});
+  world.run();
+  for (int i = 0; i < 10; ++i) {
+    client.publish("t", "y", {.qos = mqtt::Qos::exactly_once});
+  }
+  world.run();
+  CHECK(client.attached());
+}
+
+TEST_CASE("a will goes through the tap like any message of its client") {
+  Tap tap;
+  World world({.tap = &tap});
+  Client& watcher = world.client("w");
+  watcher.connect();
+  watcher.subscribe("#", q1);
+  world.run();
+  watcher.heard();
+  for (const auto verdict : {plugin::TapVerdict::rejected, plugin::TapVerdict::stored}) {
+    tap.verdict = verdict;
+    Client& client = world.client("a");
+    client.connect({.will = mqtt::Will{.topic = "t", .payload = as_bytes("gone")}});
+    client.drop();
+    world.run();
+    CHECK(watcher.heard() == (verdict == plugin::TapVerdict::stored ? "PUBLISH t=gone q0" : ""));
+  }
+}
+
+TEST_CASE("the filters of one session have a cap in bytes, too") {
+  World world(1);
+  Client& client = world.client("a");
+  client.connect();
+  client.heard();
+  for (int i = 0; i < 16; ++i) {
+    client.subscribe(std::to_string(10 + i) + std::string(65'000, 'x'), q1);
+  }
+  world.run();
+  CHECK(client.heard().find("0x97") == std::string::npos);
+  client.subscribe(std::string(65'000, 'y'), q1);
+  world.run();
+  CHECK(client.heard().find("0x97") != std::string::npos);
+}
