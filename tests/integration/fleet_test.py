@@ -100,6 +100,9 @@ class Fleet:
         while time.monotonic() - since < PATIENCE_SECONDS:
             if self.progress != seen:
                 seen, since = self.progress, time.monotonic()
+            process = self.server.process
+            if process is not None and process.poll() is not None:
+                raise RuntimeError(f"skerryd ended by itself with {process.returncode}")
             await asyncio.sleep(0.5)
         stuck = [sensor for sensor in self.sensors if not sensor.finished]
         raise TimeoutError(f"{len(stuck)} devices have not finished: " + "; ".join(
