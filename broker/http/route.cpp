@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "base/assert.hpp"
-#include "mqtt/topic.hpp"
 
 namespace skerry::http {
 namespace {
@@ -26,6 +25,42 @@ int hex_digit(char c) noexcept {
 bool is_control(char c) noexcept {
   const auto byte = static_cast<unsigned char>(c);
   return byte < 0x20 || byte == 0x7f;
+}
+
+/// Length of the character that `text` begins with; 0 when it is no UTF-8 (RFC 3629 section 4).
+std::size_t character_length(std::string_view text) noexcept {
+  const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) {
+    return 1;
+  }
+  if (first < 0xc2 || first > 0xf4) {
+    return 0;
+  }
+  const std::size_t length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (text.size() < length) {
+    return 0;
+  }
+  for (std::size_t at = 1; at < length; ++at) {
+    if ((byte(at) & 0xc0) != 0x80) {
+      return 0;
+    }
+  }
+  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+  const bool surrogate = first == 0xed && byte(1) >= 0xa0;
+  const bool too_high = first == 0xf4 && byte(1) >= 0x90;
+  return overlong || surrogate || too_high ? 0 : length;
+}
+
+bool is_utf8(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    if (length == 0) {
+      return false;
+    }
+    text.remove_prefix(length);
+  }
+  return true;
 }
 
 bool parse_query(std::string_view text, std::map<std::string, std::string, std::less<>>& query,
@@ -81,7 +116,7 @@ bool percent_decode(std::string_view text, bool plus_is_space, std::string& out)
     }
     out.push_back(c);
   }
-  return mqtt::is_valid_utf8(out);  // it goes into JSON and logs
+  return is_utf8(out);  // it goes into JSON and logs
 }
 
 Result<Target, TargetError> parse_target(std::string_view raw) {

@@ -59,6 +59,21 @@ TEST_CASE("targets that nobody who means well sends are errors") {
   CHECK(parse_target(wide).has_error());
 }
 
+TEST_CASE("what a target says is UTF-8 once it is decoded") {
+  for (const std::string good :
+       {"%c2%80", "%c3%a9", "%e2%82%ac", "%ed%9f%bf", "%f0%90%80%80", "%f4%8f%bf%bf", "\xc3\xa9"}) {
+    CAPTURE(good);
+    CHECK_FALSE(parse_target("/" + good).has_error());
+    CHECK_FALSE(parse_target("/a?b=" + good).has_error());
+  }
+  for (const std::string bad : {"%80", "%c1%bf", "%c3", "%c3a", "%e0%9f%bf", "%e2%82", "%ed%a0%80",
+                                "%f0%8f%bf%bf", "%f0%90%80", "%f4%90%80%80", "%f5%80%80%80"}) {
+    CAPTURE(bad);
+    CHECK(parse_target("/" + bad).has_error());
+    CHECK(parse_target("/a?b=" + bad).has_error());
+  }
+}
+
 TEST_CASE("literal segments win over parameters, endings over bare parameters") {
   const EndpointTable table = {
       {"GET", "/d/{id}", Guard::none, 0, &nothing},
