@@ -59,7 +59,9 @@ http::Response AdminFixture::call(const Call& call) {
   request.body = call.body;
   request.peer_address = call.peer_address;
   request.principal = "user:admin";
-  boost::asio::io_context io;
+  // Static: another thread may still be on its way out of post() when the handler has run.
+  static boost::asio::io_context io;
+  io.restart();
   const auto work = boost::asio::make_work_guard(io);
   std::optional<http::Response> answer;
   boost::asio::co_spawn(io, match.endpoint->handler(request),

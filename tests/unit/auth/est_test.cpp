@@ -46,7 +46,9 @@ struct Enrolment {
   /// Sends all requests at once to one endpoint and waits for the answers.
   static std::vector<Response> ask(const http::Endpoint& endpoint,
                                    const std::vector<Request>& requests) {
-    boost::asio::io_context io;
+    // Static: another thread may still be on its way out of post() when the handler has run.
+    static boost::asio::io_context io;
+    io.restart();
     std::vector<Response> responses(requests.size());
     for (std::size_t index = 0; index < requests.size(); ++index) {
       boost::asio::co_spawn(

@@ -42,7 +42,9 @@ struct World {
   }
 
   static http::Response call(const http::Handler& handler, const http::Request& request) {
-    boost::asio::io_context io;
+    // Static: another thread may still be on its way out of post() when the handler has run.
+    static boost::asio::io_context io;
+    io.restart();
     http::Response answer;
     boost::asio::co_spawn(io, handler(request),
                           [&answer](const std::exception_ptr& failure, http::Response response) {
