@@ -4,8 +4,9 @@ the server pinned to core 0 and the load to core 1. Exit code 1 when skerryd is 
 Usage: throughput.py [--binaries DIR] [--load DIR] [--rounds 3] [--seconds 3] [--tls] [WORKLOAD...]
 
 The figure to hold on to is CPU seconds of the server per million delivered messages: other work on
-the machine moves it far less than messages per second. The worst of both columns decides, with a
-tolerance for what rounds differ by. Both servers: loopback, anonymous, nothing persistent, TCP_NODELAY.
+the machine moves it far less than messages per second. Worse is what costs more by more than rounds
+differ and delivers less, or loses messages. Both servers: loopback, anonymous, nothing persistent,
+TCP_NODELAY.
 """
 import argparse
 import json

@@ -16,7 +16,7 @@
 namespace skerry::load {
 namespace {
 
-constexpr std::size_t read_bytes = 64 * 1024;
+constexpr std::size_t read_bytes = 65'536;
 
 }  // namespace
 

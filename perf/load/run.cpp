@@ -16,7 +16,7 @@ namespace {
 
 constexpr int events_max = 256;
 constexpr std::int64_t stall_nanoseconds = 1'000'000'000;
-constexpr std::size_t buckets = 64 * 8;
+constexpr std::size_t buckets = 512;  // 64 powers of two, eighths of each
 
 std::int64_t now_nanoseconds() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
