@@ -113,6 +113,25 @@ class Topics(Wire):
         self.assertEqual(spy.messages, [])
         await client.disconnect()
 
+    async def test_a_device_cannot_remove_a_foreign_retained_message(self):
+        world = await connect_plain("world")
+        topics = ["public", "devices/b/events/kept"]
+        for topic in topics:
+            await world.publish(topic, b"{}", qos=1, retain=True).acknowledged()
+        for version in VERSIONS:
+            client = await connect_device(a, version=version)
+            for qos in (0, 1, 2):
+                for topic in topics:
+                    await client.publish(topic, b"", qos=qos, retain=True).acknowledged()
+            await client.publish("devices/a/events/marker", b"{}", qos=1).acknowledged()
+            await client.disconnect()
+        await world.subscribe(topics)
+        seen = {(await world.next_message()).topic for _ in topics}
+        self.assertEqual(seen, set(topics))
+        for topic in topics:
+            await world.publish(topic, b"", qos=1, retain=True).acknowledged()
+        await world.disconnect()
+
     async def test_a_topic_alias_does_not_hide_a_foreign_topic(self):
         client = await connect_device(a)
         alias = {"topic_alias": 1}
