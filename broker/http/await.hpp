@@ -27,9 +27,8 @@ boost::asio::awaitable<T> await_callback(Start start) {
   auto initiate = [executor](auto handler, Start begin) {
     auto shared = std::make_shared<decltype(handler)>(std::move(handler));
     begin([executor, shared](T value) {
-      boost::asio::post(executor, [shared, value = std::move(value)]() mutable {
-        (*shared)(std::move(value));
-      });
+      boost::asio::post(
+          executor, [shared, value = std::move(value)]() mutable { (*shared)(std::move(value)); });
     });
   };
   co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(T)>(

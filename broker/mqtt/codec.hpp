@@ -45,8 +45,8 @@ struct PublishHeader {
   Qos qos = Qos::at_most_once;
   bool retain = false;
   bool dup = false;
-  std::uint16_t topic_alias = 0;  ///< 0: none
-  bool topic_empty = false;       ///< the alias alone stands for the topic
+  std::uint16_t topic_alias = 0;                         ///< 0: none
+  bool topic_empty = false;                              ///< the alias alone stands for the topic
   std::optional<std::uint32_t> message_expiry_interval;  ///< replaces the message's own
   std::span<const std::uint32_t> subscription_identifiers;
 };

@@ -57,7 +57,9 @@ enum class Reason : std::uint8_t {
 /// The specification's name of a reason code, in lower case with spaces; "unknown" for others.
 std::string_view name_of(Reason reason) noexcept;
 
-inline bool is_error(Reason reason) noexcept { return static_cast<std::uint8_t>(reason) >= 0x80; }
+inline bool is_error(Reason reason) noexcept {
+  return static_cast<std::uint8_t>(reason) >= 0x80;
+}
 
 /// The CONNACK return code of MQTT 3.1 and 3.1.1 (0 … 5) that says the same as `reason`.
 std::uint8_t connack_return_code(Reason reason) noexcept;
