@@ -76,6 +76,12 @@ class StreamBase : public ByteStream, public std::enable_shared_from_this<Stream
     layer_.lowest_layer().close(ignored);
   }
 
+  void abort() override {
+    error_code ignored;
+    tcp_socket().set_option(asio::socket_base::linger(true, 0), ignored);
+    close();
+  }
+
   const std::string& peer_address() const noexcept override { return peer_address_; }
 
  protected:

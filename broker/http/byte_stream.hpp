@@ -34,6 +34,8 @@ class ByteStream {
   virtual void set_deadline(std::chrono::steady_clock::duration time) = 0;
   virtual void clear_deadline() = 0;
   virtual void close() = 0;
+  /// Closes so that the peer sees an error, not an end: for a body that only the close would end.
+  virtual void abort() = 0;
 
   virtual bool is_tls() const noexcept = 0;
   /// DER of the leaf that the client has proven; empty without one.

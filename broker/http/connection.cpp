@@ -10,6 +10,7 @@
 #include <boost/json/serialize.hpp>
 #include <random>
 
+#include "http/body_stream.hpp"
 #include "http/response_head.hpp"
 
 namespace skerry::http {
@@ -95,11 +96,16 @@ class Connection {
   asio::awaitable<Input> parse_head(Parser& parser);
   asio::awaitable<Input> parse_body(Parser& parser);
   asio::awaitable<bool> answer(Response response, bool keep_alive);
+  asio::awaitable<bool> answer_stream(Response response, bool keep_alive);
+  asio::awaitable<bool> exchange_streamed(Parser& parser, const Endpoint& endpoint);
+  HeadContext head_context(bool keep_alive) const;
 
   std::optional<Response> examine_head(const Parser& parser);
   std::optional<Response> judge(const Router::Match& match);
   std::optional<Response> check_guard(const Endpoint& endpoint);
+  std::optional<Response> check_body(const Parser& parser, const Endpoint& endpoint);
   asio::awaitable<Response> call(const Endpoint& endpoint);
+  Response exception_problem(const std::exception& exception);
   void add_context(Response& response) const;
 
   Service& service_;
@@ -250,19 +256,31 @@ std::optional<Response> Connection::judge(const Router::Match& match) {
   return check_guard(*match.endpoint);
 }
 
+/// The answer to what foreign code has thrown. Our own faults are logged and not shown.
+Response Connection::exception_problem(const std::exception& exception) {
+  if (const auto* body = dynamic_cast<const BodyError*>(&exception)) {
+    switch (body->reason()) {
+      case BodyError::Reason::too_large:
+        return parse_problem(beast::http::error::body_limit);
+      case BodyError::Reason::malformed:
+      case BodyError::Reason::gone:
+        return problem(400, "malformed_request", body->what());
+    }
+  }
+  service_.options.log(service_.options.name + ": " + request_.method + " " + request_.path +
+                       " failed, request " + request_.request_id + ": " + exception.what());
+  return problem(500, "internal_error",
+                 "the server failed at this request; its log has the reason under the request's "
+                 "id");
+}
+
 asio::awaitable<Response> Connection::call(const Endpoint& endpoint) {
   // The handler is foreign code at this edge: what it throws must not end the server, nor be shown.
-  std::string thrown;
   try {
     co_return co_await endpoint.handler(request_);
   } catch (const std::exception& exception) {
-    thrown = exception.what();
+    co_return exception_problem(exception);
   }
-  service_.options.log(service_.options.name + ": " + request_.method + " " + endpoint.route +
-                       " failed, request " + request_.request_id + ": " + thrown);
-  co_return problem(500, "internal_error",
-                    "the server failed at this request; its log has the reason under the request's "
-                    "id");
 }
 
 /// Problems name the resource and the request, which handlers do not know.
@@ -282,14 +300,26 @@ void Connection::add_context(Response& response) const {
   response.body = boost::json::serialize(body);
 }
 
+HeadContext Connection::head_context(bool keep_alive) const {
+  HeadContext context;
+  context.tls = stream_.is_tls();
+  context.keep_alive = keep_alive;
+  context.http_1_0 = http_1_0_;
+  context.request_id = request_.request_id;
+  return context;
+}
+
 /// Writes; true when the connection may go on.
 asio::awaitable<bool> Connection::answer(Response response, bool keep_alive) {
   if (forbids_body(response.status)) {
     response.body.clear();
+    response.stream = nullptr;
+  }
+  if (response.stream) {
+    co_return co_await answer_stream(std::move(response), keep_alive);
   }
   add_context(response);
-  const std::string head =
-      format_head(response, {stream_.is_tls(), keep_alive, http_1_0_, request_.request_id});
+  const std::string head = format_head(response, head_context(keep_alive));
   stream_.set_deadline(service_.options.body_timeout +
                        seconds(response.body.size() / write_rate_min_bytes));
   const bool sends_body = request_.method != "HEAD";
@@ -300,6 +330,81 @@ asio::awaitable<bool> Connection::answer(Response response, bool keep_alive) {
     co_await stream_.finish();
   }
   co_return !error && keep_alive;
+}
+
+/// Runs the response's stream; true when the connection may go on.
+asio::awaitable<bool> Connection::answer_stream(Response response, bool keep_alive) {
+  HeadContext context = head_context(keep_alive && !http_1_0_);
+  context.framing = http_1_0_ ? Framing::until_close : Framing::chunked;
+  StreamWriter writer{stream_, format_head(response, context), context.framing,
+                      service_.options.body_timeout};
+  if (request_.method == "HEAD") {
+    const bool sent = co_await writer.write({});
+    co_return sent&& context.keep_alive;
+  }
+  std::optional<Response> failure;
+  try {
+    co_await response.stream(writer);
+  } catch (const std::exception& exception) {
+    failure = exception_problem(exception);
+  }
+  if (writer.failed()) {
+    co_return false;
+  }
+  if (failure && !writer.started()) {
+    co_return co_await answer(std::move(*failure), keep_alive);
+  }
+  if (failure) {
+    // Without the last chunk, or with a reset where there are none: a part is not the whole.
+    if (http_1_0_) {
+      stream_.abort();
+    }
+    co_return false;
+  }
+  const bool sent = co_await writer.finish();
+  if (sent && !context.keep_alive) {
+    stream_.set_deadline(finish_timeout);
+    co_await stream_.finish();
+  }
+  co_return sent&& context.keep_alive;
+}
+
+/// Judges what the head says of the body; a value is the refusal.
+std::optional<Response> Connection::check_body(const Parser& parser, const Endpoint& endpoint) {
+  const auto length = parser.content_length();
+  if (length && *length > endpoint.body_bytes_max) {
+    return parse_problem(beast::http::error::body_limit);
+  }
+  const std::string_view expect = request_.header("expect");
+  if (!expect.empty() && lower_case(expect) != "100-continue") {
+    return problem(417, "expectation_failed", "only 100-continue is known");
+  }
+  return std::nullopt;
+}
+
+/// The handler, or the stream of its answer, reads the body itself.
+asio::awaitable<bool> Connection::exchange_streamed(Parser& parser, const Endpoint& endpoint) {
+  const bool keep_alive = parser.keep_alive();
+  StreamReader reader{stream_, buffer_, std::move(parser), service_.options.body_timeout};
+  reader.set_continue(!request_.header("expect").empty());
+  request_.body_stream = &reader;
+  // Whoever has shown no token must not hold a place by dribbling a body.
+  stream_.set_busy(endpoint.guard != Guard::none);
+  Response response = co_await call(endpoint);
+  bool stays = false;
+  if (!reader.is_gone()) {
+    // A problem may come while the client is still sending: it must hear that this is the end.
+    const bool may_stay = keep_alive && (reader.is_done() || response.stream);
+    stays = co_await answer(std::move(response), may_stay);
+  }
+  if (stays && !reader.is_done()) {
+    stream_.set_deadline(finish_timeout);
+    co_await stream_.finish();
+    stays = false;
+  }
+  request_.body_stream = nullptr;
+  stream_.set_busy(false);
+  co_return stays;
 }
 
 asio::awaitable<bool> Connection::exchange() {
@@ -330,20 +435,18 @@ asio::awaitable<bool> Connection::exchange() {
   if (auto refused = judge(match)) {
     co_return co_await answer(std::move(*refused), may_stay);
   }
-  const auto length = parser.content_length();
-  if (length && *length > match.endpoint->body_bytes_max) {
-    co_return co_await answer(parse_problem(beast::http::error::body_limit), false);
+  if (auto refused = check_body(parser, *match.endpoint)) {
+    co_return co_await answer(std::move(*refused), may_stay);
   }
   parser.body_limit(match.endpoint->body_bytes_max);
-  if (const std::string_view expect = request_.header("expect"); !expect.empty()) {
-    if (lower_case(expect) != "100-continue") {
-      co_return co_await answer(problem(417, "expectation_failed", "only 100-continue is known"),
-                                may_stay);
-    }
-    if (!parser.is_done()) {
-      // When this fails, so does the reading that follows.
-      co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n", {});
-    }
+  request_.parameters = match.parameters;
+  request_.client_certificate = stream_.client_certificate();
+  if (match.endpoint->streams_body) {
+    co_return co_await exchange_streamed(parser, *match.endpoint);
+  }
+  if (!request_.header("expect").empty() && !parser.is_done()) {
+    // When this fails, so does the reading that follows.
+    co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n", {});
   }
   input = co_await parse_body(parser);
   if (input == Input::gone) {
@@ -355,8 +458,6 @@ asio::awaitable<bool> Connection::exchange() {
   stream_.clear_deadline();
   stream_.set_busy(true);
   request_.body = std::move(parser.get().body());
-  request_.parameters = match.parameters;
-  request_.client_certificate = stream_.client_certificate();
   Response response = co_await call(*match.endpoint);
   const bool stays = co_await answer(std::move(response), parser.keep_alive());
   stream_.set_busy(false);

@@ -25,6 +25,9 @@ struct Endpoint {
   Guard guard = Guard::token;
   std::size_t body_bytes_max = 1024 * 1024;
   Handler handler;
+  /// The handler is called before the body is read and reads it from `Request::body_stream`; the
+  /// client must keep up a minimum rate, not a total time. `body_bytes_max` counts as ever.
+  bool streams_body = false;
 };
 
 using EndpointTable = std::vector<Endpoint>;

@@ -50,10 +50,19 @@ std::string format_head(const Response& response, const HeadContext& context) {
   head.append(status_text(response.status)).append("\r\n");
   append_header(head, "Date", http_date());
   if (!forbids_body(response.status)) {
-    if (!response.body.empty()) {
+    if (!response.body.empty() || context.framing != Framing::length) {
       append_header(head, "Content-Type", response.content_type);
     }
-    append_header(head, "Content-Length", std::to_string(response.body.size()));
+    switch (context.framing) {
+      case Framing::length:
+        append_header(head, "Content-Length", std::to_string(response.body.size()));
+        break;
+      case Framing::chunked:
+        append_header(head, "Transfer-Encoding", "chunked");
+        break;
+      case Framing::until_close:
+        break;
+    }
   }
   if (!context.keep_alive) {
     append_header(head, "Connection", "close");

@@ -7,11 +7,19 @@
 
 namespace skerry::http {
 
+/// How the end of the body is told.
+enum class Framing : std::uint8_t {
+  length,       ///< Content-Length of `response.body`
+  chunked,      ///< HTTP/1.1
+  until_close,  ///< HTTP/1.0 knows no chunks
+};
+
 struct HeadContext {
   bool tls = false;
   bool keep_alive = true;
   bool http_1_0 = false;
   std::string_view request_id;
+  Framing framing = Framing::length;
 };
 
 /// Status line and headers, empty line included. Content-Length counts `response.body`, also for
