@@ -172,10 +172,46 @@ bool seek_newest(const LatestQuery& query, std::string_view key, storage::Iterat
   return records.valid() && records.key().starts_with(prefix);
 }
 
+double number_of(const StoredValue& value) noexcept {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    return static_cast<double>(*integer);
+  }
+  if (const auto* real = std::get_if<double>(&value)) {
+    return *real;
+  }
+  const auto* boolean = std::get_if<bool>(&value);
+  return boolean != nullptr && *boolean ? 1 : 0;
+}
+
+void add_to_bucket(AggregatePage& page, const std::string& key, const StoredSample& sample,
+                   std::int64_t step) {
+  const std::int64_t rest = (sample.timestamp % step + step) % step;
+  const std::int64_t start = sample.timestamp - rest;
+  if (page.series.empty() || page.series.back().key != key) {
+    page.series.push_back({key, {}});
+  }
+  auto& buckets = page.series.back().buckets;
+  if (buckets.empty() || buckets.back().start != start) {
+    buckets.push_back({start, {}});
+  }
+  Aggregate& values = buckets.back().values;
+  ++values.count;
+  if (std::holds_alternative<std::string>(sample.value)) {
+    return;
+  }
+  const double number = number_of(sample.value);
+  values.minimum = values.numbers == 0 ? number : std::min(values.minimum, number);
+  values.maximum = values.numbers == 0 ? number : std::max(values.maximum, number);
+  values.first = values.numbers == 0 ? number : values.first;
+  values.last = number;
+  values.sum += number;
+  ++values.numbers;
+}
+
 }  // namespace
 
-void PlainSeriesStore::append(std::string_view device, std::span<const Sample> samples,
-                              storage::Batch& batch) {
+AppendResult PlainSeriesStore::append(std::string_view device, std::span<const Sample> samples,
+                                      storage::Batch& batch) {
   SKERRY_ASSERT(is_device_id(device));
   std::string key = device_prefix(device);
   const std::size_t prefix_size = key.size();
@@ -188,6 +224,18 @@ void PlainSeriesStore::append(std::string_view device, std::span<const Sample> s
     append_place(key, {sample.timestamp, tie_of(value)});
     batch.put(Family::series, key, value);
   }
+  return AppendResult::stored;
+}
+
+void PlainSeriesStore::erase(const SeriesErase& erase, storage::Batch& batch) {
+  SKERRY_ASSERT(is_device_id(erase.device));
+  if (!erase.key) {
+    erase_device(erase.device, batch);
+    return;
+  }
+  const std::int64_t to = erase.to.value_or(INT64_MAX);
+  batch.erase_range(Family::series, place_key(erase.device, *erase.key, {erase.from, 0}),
+                    place_key(erase.device, *erase.key, {to, 0}));
 }
 
 void PlainSeriesStore::erase_device(std::string_view device, storage::Batch& batch) {
@@ -206,6 +254,29 @@ Result<SeriesPage, Status> PlainSeriesStore::query(const SeriesQuery& query) con
     return status;
   }
   return reader.take();
+}
+
+Result<AggregatePage, Status> PlainSeriesStore::aggregate(const AggregateQuery& query) const {
+  SeriesQuery samples;
+  samples.device = query.device;
+  samples.keys = query.keys;
+  samples.from = query.from;
+  samples.to = query.to;
+  samples.limit = series_page_samples_max;
+  AggregatePage out;
+  do {
+    const auto page = this->query(samples);
+    if (page.has_error()) {
+      return page.error();
+    }
+    for (const Series& series : page->series) {
+      for (const StoredSample& sample : series.samples) {
+        add_to_bucket(out, series.key, sample, query.step);
+      }
+    }
+    samples.start = page->next;
+  } while (samples.start);
+  return out;
 }
 
 Result<LatestPage, Status> PlainSeriesStore::latest(const LatestQuery& query) const {
@@ -245,6 +316,25 @@ Result<LatestPage, Status> PlainSeriesStore::latest(const LatestQuery& query) co
     return status;
   }
   return page;
+}
+
+Result<FleetLatestPage, Status> PlainSeriesStore::latest_of(const FleetLatestQuery& query) const {
+  FleetLatestPage out;
+  for (const std::string& device : query.devices) {
+    auto page = latest({device, query.now, "", series_page_samples_max});
+    if (page.has_error()) {
+      return page.error();
+    }
+    out.devices.push_back({device, {}});
+    for (LatestItem& item : page->items) {
+      const bool wanted = query.keys.empty() || std::find(query.keys.begin(), query.keys.end(),
+                                                          item.key) != query.keys.end();
+      if (wanted) {
+        out.devices.back().items.push_back(std::move(item));
+      }
+    }
+  }
+  return out;
 }
 
 Result<bool, Status> PlainSeriesStore::has_data(std::string_view device) const {

@@ -74,6 +74,13 @@ const char* refusal_before_parsing(const plugin::Identity& publisher, const mqtt
   return nullptr;
 }
 
+/// A full store is a refusal, not "busy": to try again would not help, and a client of MQTT 3.1.1
+/// would do nothing else.
+const char* refusal_of(AppendResult appended) noexcept {
+  return appended == AppendResult::device_full ? "the device has as many series as it may have"
+                                               : "the store has as many series as it may have";
+}
+
 }  // namespace
 
 /// Parsers with their counters. A caller takes the slot its thread prefers or the next free one;
@@ -188,11 +195,18 @@ TapResult TelemetryTap::on_publish(const plugin::Identity& publisher, const mqtt
   if (refusal == nullptr) {
     const auto samples = slot->parser.parse(publish.payload, now.wall);
     if (samples.has_value()) {
-      store_.append(topic->device, *samples, batch);
-      slot->count_stored(*samples);
-      return {TapVerdict::stored, ""};
+      const AppendResult appended = store_.append(topic->device, *samples, batch);
+      if (appended == AppendResult::stored) {
+        slot->count_stored(*samples);
+        return {TapVerdict::stored, ""};
+      }
+      if (appended == AppendResult::overloaded) {
+        return {TapVerdict::busy, "the series store is behind"};
+      }
+      refusal = refusal_of(appended);
+    } else {
+      refusal = samples.error().what;
     }
-    refusal = samples.error().what;
   }
   slot->messages_rejected.add();
   return {TapVerdict::rejected, refusal};

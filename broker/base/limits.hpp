@@ -45,6 +45,10 @@ inline constexpr std::size_t series_page_samples_max = 10'000;
 inline constexpr std::size_t series_page_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::size_t series_page_visits_max = 10'000;
 
+/// Devices in one question for their newest values, and the longest bucket of an aggregate.
+inline constexpr std::size_t fleet_latest_devices_max = 10'000;
+inline constexpr std::int64_t series_step_max = 366LL * 24 * 3600 * 1000;
+
 /// Devices in the registry.
 inline constexpr std::size_t devices_max = 1'000'000;
 

@@ -181,10 +181,19 @@ TEST_CASE("a bad parameter is a problem that points at it") {
 class FailingStore final : public SeriesStore {
  public:
   explicit FailingStore(storage::StatusCode code) : status_{code, "told so"} {}
-  void append(std::string_view, std::span<const Sample>, storage::Batch&) override {}
+  AppendResult append(std::string_view, std::span<const Sample>, storage::Batch&) override {
+    return AppendResult::stored;
+  }
+  void erase(const SeriesErase&, storage::Batch&) override {}
   void erase_device(std::string_view, storage::Batch&) override {}
   Result<SeriesPage, storage::Status> query(const SeriesQuery&) const override { return status_; }
+  Result<AggregatePage, storage::Status> aggregate(const AggregateQuery&) const override {
+    return status_;
+  }
   Result<LatestPage, storage::Status> latest(const LatestQuery&) const override { return status_; }
+  Result<FleetLatestPage, storage::Status> latest_of(const FleetLatestQuery&) const override {
+    return status_;
+  }
   Result<bool, storage::Status> has_data(std::string_view) const override { return status_; }
 
  private:

@@ -21,7 +21,7 @@ struct World {
 
   void put(std::string_view device, std::vector<Sample> samples) {
     storage::Batch batch;
-    series.append(device, samples, batch);
+    REQUIRE(series.append(device, samples, batch) == AppendResult::stored);
     REQUIRE(kv->write(batch, true).ok());
   }
 
