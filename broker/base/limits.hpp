@@ -49,6 +49,11 @@ inline constexpr std::size_t series_page_visits_max = 10'000;
 inline constexpr std::size_t fleet_latest_devices_max = 10'000;
 inline constexpr std::int64_t series_step_max = 366LL * 24 * 3600 * 1000;
 
+/// A filter: bytes of its text, values that are compared, levels of brackets and NOTs.
+inline constexpr std::size_t filter_bytes_max = 4096;
+inline constexpr std::size_t filter_terms_max = 64;
+inline constexpr std::size_t filter_depth_max = 16;
+
 /// Devices in the registry.
 inline constexpr std::size_t devices_max = 1'000'000;
 
