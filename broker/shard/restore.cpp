@@ -87,6 +87,9 @@ bool Shard::Impl::load(storage::Family family, std::string_view key, std::string
     case storage::Family::series_latest:
     case storage::Family::documents:
     case storage::Family::admin:
+    case storage::Family::series_log:
+    case storage::Family::series_chunks:
+    case storage::Family::series_rollups:
     case storage::Family::count_:
       return true;
   }

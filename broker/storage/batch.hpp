@@ -16,23 +16,26 @@ namespace skerry::storage {
 
 /// One column family per concern. The names and numbers are on disk: append, never reorder.
 ///
-/// Keys of `messages` and `acks` are put exactly once and erased at most once after that: their
-/// erase is a SingleDelete, which takes record and tombstone away together. A second put of a key
-/// that is still there would let the older value come back after the erase; a key that was erased
-/// may be put again. MemoryStore asserts this.
+/// Keys of `messages`, `acks` and `series_log` are put exactly once and erased at most once after
+/// that: their erase is a SingleDelete, which takes record and tombstone away together. A second
+/// put of a key that is still there would let the older value come back after the erase; a key that
+/// was erased may be put again. MemoryStore asserts this.
 enum class Family : std::uint8_t {
-  meta = 0,           ///< format_version and other single values
-  sessions = 1,       ///< durable id → session or shared group
-  subscriptions = 2,  ///< durable id, filter → options
-  messages = 3,       ///< message id → message with its recipients
-  acks = 4,           ///< message id, durable id → this recipient is done
-  inflight = 5,       ///< durable id, direction, packet id → QoS 2 state
-  retained = 6,       ///< topic → message
-  registry = 7,       ///< devices, keys, certificates
-  series = 8,         ///< telemetry samples
-  series_latest = 9,  ///< last sample of each series
-  documents = 10,     ///< twin documents, commands, jobs
-  admin = 11,         ///< users, tokens, audit
+  meta = 0,             ///< format_version and other single values
+  sessions = 1,         ///< durable id → session or shared group
+  subscriptions = 2,    ///< durable id, filter → options
+  messages = 3,         ///< message id → message with its recipients
+  acks = 4,             ///< message id, durable id → this recipient is done
+  inflight = 5,         ///< durable id, direction, packet id → QoS 2 state
+  retained = 6,         ///< topic → message
+  registry = 7,         ///< devices, keys, certificates
+  series = 8,           ///< telemetry, a record per sample: older form, read to be converted
+  series_latest = 9,    ///< newest sample of each series that is in a chunk
+  documents = 10,       ///< twin documents, commands, jobs
+  admin = 11,           ///< users, tokens, audit
+  series_log = 12,      ///< telemetry as it came, until it is in chunks
+  series_chunks = 13,   ///< telemetry, compressed
+  series_rollups = 14,  ///< telemetry by minute, hour and day
   count_,
 };
 

@@ -53,6 +53,28 @@ class Iterator {
   virtual Status status() const = 0;
 };
 
+/// Hears of each write that ended well, so that what memory knows is what was written and nothing
+/// else. Called on the writing thread before write() returns; must neither block nor write.
+class WriteObserver {
+ public:
+  virtual ~WriteObserver() = default;
+  virtual void written(const Batch& batch) = 0;
+  /// The store was opened again: it may now hold batches whose write had ended as a failure.
+  virtual void reopened() = 0;
+};
+
+/// Says which records have outlived their time; see may_expire().
+class RetentionFilter {
+ public:
+  virtual ~RetentionFilter() = default;
+  /// False: the record may go, now or later or never, snapshots or not; readers must pass over it
+  /// themselves. Any thread of the engine, at any time until the store is closed; must not block.
+  virtual bool keeps(Family family, std::string_view key, std::string_view value) const = 0;
+};
+
+/// The families whose records a RetentionFilter is asked about.
+bool may_expire(Family family) noexcept;
+
 class KvStore {
  public:
   virtual ~KvStore() = default;
@@ -84,6 +106,17 @@ class KvStore {
   /// closed and reopen() may be called again. After a write or sync that failed, all further writes
   /// end the same way until a reopen() succeeds. Blocks.
   virtual Status reopen() = 0;
+
+  /// One observer, or nullptr for none. Not while another thread writes.
+  virtual void set_observer(WriteObserver* observer) = 0;
+
+  /// nullptr: everything is kept. Any thread.
+  virtual void set_retention(std::shared_ptr<const RetentionFilter> filter) = 0;
+
+  /// Gives the space of erased and expired records in the range back to the disk; others read and
+  /// write meanwhile. The engine does the same by itself, a week later at the latest for
+  /// families that may expire. Blocks for as long as rewriting the range takes.
+  virtual Status compact(Family family, const KeyRange& range) = 0;
 
   /// Bytes on disk, for metrics; 0 for the in-memory store. Any thread.
   virtual std::uint64_t size_bytes() const = 0;

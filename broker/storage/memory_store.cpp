@@ -2,6 +2,7 @@
 // write meets a reader that still holds it; a journal of old values undoes what was never synced.
 #include <array>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -17,7 +18,7 @@ using Families = std::array<std::shared_ptr<Map>, family_count>;
 using OldValues = std::map<std::pair<Family, std::string>, std::optional<std::string>>;
 
 bool is_put_once(Family family) {
-  return family == Family::messages || family == Family::acks;
+  return family == Family::messages || family == Family::acks || family == Family::series_log;
 }
 
 class MemorySnapshot final : public Snapshot {
@@ -133,8 +134,22 @@ class MemoryStoreImpl final : public MemoryStore {
   /// There is nowhere to copy to; the call ends well so that callers can be tested.
   Status checkpoint(const std::string&) override { return {}; }
   /// What was written, synced or not, is still there, as after a close and open of files.
-  Status reopen() override { return {}; }
+  Status reopen() override {
+    if (WriteObserver* const observer = current_observer()) {
+      observer->reopened();
+    }
+    return {};
+  }
   std::uint64_t size_bytes() const override { return 0; }
+  void set_observer(WriteObserver* observer) override {
+    const std::lock_guard lock(mutex_);
+    observer_ = observer;
+  }
+  void set_retention(std::shared_ptr<const RetentionFilter> filter) override {
+    const std::lock_guard lock(mutex_);
+    retention_ = std::move(filter);
+  }
+  Status compact(Family family, const KeyRange& range) override;
 
   void fail_write(std::uint64_t nth, StatusCode code) override {
     const std::lock_guard lock(mutex_);
@@ -163,6 +178,11 @@ class MemoryStoreImpl final : public MemoryStore {
  private:
   static constexpr std::size_t index_of(Family family) { return static_cast<std::size_t>(family); }
   Map& writable(Family family);
+  WriteObserver* current_observer() const {
+    const std::lock_guard lock(mutex_);
+    return observer_;
+  }
+  Status write_locked(const Batch& batch, bool sync);
   void put(Family family, std::string_view key, std::string_view value, OldValues* old);
   void erase(Family family, Map::iterator at, OldValues* old);
   void apply(const Batch& batch, OldValues& old);
@@ -176,6 +196,8 @@ class MemoryStoreImpl final : public MemoryStore {
   std::uint64_t capacity_bytes_ = UINT64_MAX;
   Fault write_fault_;
   Fault sync_fault_;
+  WriteObserver* observer_ = nullptr;
+  std::shared_ptr<const RetentionFilter> retention_;
 };
 
 /// The family's map, copied first when a snapshot or an iterator holds it.
@@ -252,6 +274,15 @@ void MemoryStoreImpl::restore(const OldValues& old) {
 }
 
 Status MemoryStoreImpl::write(const Batch& batch, bool sync) {
+  Status status = write_locked(batch, sync);
+  WriteObserver* const observer = status.ok() ? current_observer() : nullptr;
+  if (observer != nullptr) {
+    observer->written(batch);
+  }
+  return status;
+}
+
+Status MemoryStoreImpl::write_locked(const Batch& batch, bool sync) {
   const std::lock_guard lock(mutex_);
   if (Status status = write_fault_.next(); !status.ok()) {
     return status;
@@ -267,6 +298,22 @@ Status MemoryStoreImpl::write(const Batch& batch, bool sync) {
     unsynced_.clear();
   } else {
     unsynced_.merge(old);
+  }
+  return {};
+}
+
+Status MemoryStoreImpl::compact(Family family, const KeyRange& range) {
+  const std::lock_guard lock(mutex_);
+  if (retention_ == nullptr || !may_expire(family)) {
+    return {};
+  }
+  Map& map = writable(family);
+  for (auto at = map.lower_bound(range.from);
+       at != map.end() && (range.to.empty() || at->first < range.to);) {
+    const auto here = at++;
+    if (!retention_->keeps(family, here->first, here->second)) {
+      erase(family, here, nullptr);
+    }
   }
   return {};
 }

@@ -74,14 +74,15 @@ Status check_families(const std::string& directory, const rocksdb::DBOptions& op
   return {};
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const RocksOptions& options) {
-  const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes, 2);
+std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(
+    const RocksOptions& options, const std::shared_ptr<const RetentionSlot>& retention) {
+  const SharedParts shared{rocksdb::NewLRUCache(options.block_cache_bytes, 2), retention};
   std::vector<rocksdb::ColumnFamilyDescriptor> result;
   result.emplace_back(rocksdb::kDefaultColumnFamilyName,
-                      family_options(Family::meta, options, cache));
+                      family_options(Family::meta, options, shared));
   for (std::uint8_t index = 0; index < family_count; ++index) {
     const auto family = static_cast<Family>(index);
-    result.emplace_back(std::string(name_of(family)), family_options(family, options, cache));
+    result.emplace_back(std::string(name_of(family)), family_options(family, options, shared));
   }
   return result;
 }
@@ -123,7 +124,8 @@ Status status_from(const rocksdb::Status& status, std::string_view what) {
   return {code, std::string(what) + ": " + status.ToString()};
 }
 
-OpenedEngine Engine::open(const RocksOptions& options) {
+OpenedEngine Engine::open(const RocksOptions& options,
+                          const std::shared_ptr<const RetentionSlot>& retention) {
   const rocksdb::DBOptions settings = engine_options(options);
   if (Status status = make_directory(options.directory); !status.ok()) {
     return {std::move(status), nullptr};
@@ -138,8 +140,8 @@ OpenedEngine Engine::open(const RocksOptions& options) {
 
   rocksdb::DB* database = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(settings, options.directory, descriptors(options), &handles, &database);
+  const rocksdb::Status opened = rocksdb::DB::Open(
+      settings, options.directory, descriptors(options, retention), &handles, &database);
   if (!opened.ok()) {
     return {open_failure(opened, options.directory), nullptr};
   }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "storage/kv_store.hpp"
+#include "storage/rocks_retention.hpp"
 
 namespace skerry::storage {
 
@@ -22,7 +23,8 @@ struct OpenedEngine {
 class Engine {
  public:
   /// Creates the directory (mode 0700) and the store when absent, refuses newer formats. Blocks.
-  static OpenedEngine open(const RocksOptions& options);
+  static OpenedEngine open(const RocksOptions& options,
+                           const std::shared_ptr<const RetentionSlot>& retention);
 
   ~Engine();
   Engine(const Engine&) = delete;

@@ -54,7 +54,9 @@ class Gone {
 
 class RocksStore final : public KvStore {
  public:
-  RocksStore(RocksOptions options, std::unique_ptr<Engine> engine) : options_(std::move(options)) {
+  RocksStore(RocksOptions options, std::shared_ptr<RetentionSlot> retention,
+             std::unique_ptr<Engine> engine)
+      : options_(std::move(options)), retention_(std::move(retention)) {
     install(std::move(engine));
   }
 
@@ -68,6 +70,14 @@ class RocksStore final : public KvStore {
   Status checkpoint(const std::string& directory) override;
   Status reopen() override;
   std::uint64_t size_bytes() const override;
+  void set_observer(WriteObserver* observer) override {
+    const std::lock_guard lock(write_mutex_);
+    observer_ = observer;
+  }
+  void set_retention(std::shared_ptr<const RetentionFilter> filter) override {
+    retention_->set(std::move(filter));
+  }
+  Status compact(Family family, const KeyRange& range) override;
 
  private:
   std::shared_ptr<const Engine> current() const {
@@ -79,6 +89,7 @@ class RocksStore final : public KvStore {
   Status finish_write(const rocksdb::Status& status, std::string_view what);
 
   const RocksOptions options_;
+  const std::shared_ptr<RetentionSlot> retention_;
 
   mutable std::shared_mutex engine_mutex_;  ///< guards engine_; held for the time of a copy
   std::shared_ptr<const Engine> engine_;    ///< null while the store is being reopened
@@ -86,6 +97,7 @@ class RocksStore final : public KvStore {
   std::mutex write_mutex_;  ///< guards what follows; taken before engine_mutex_
   std::shared_ptr<Gone> gone_;
   rocksdb::WriteBatch write_batch_;
+  WriteObserver* observer_ = nullptr;
   Status broken_;  ///< the first failure since the engine was opened
 };
 
@@ -148,6 +160,9 @@ Status RocksStore::write(const Batch& batch, bool sync) {
   Status status = finish_write(engine->database().Write(options, &write_batch_), "write");
   if (write_batch_.GetDataSize() > kept_write_batch_bytes) {
     write_batch_ = rocksdb::WriteBatch();
+  }
+  if (status.ok() && observer_ != nullptr) {
+    observer_->written(batch);
   }
   return status;
 }
@@ -219,13 +234,33 @@ Status RocksStore::reopen() {
   if (!gone_->wait(options_.reopen_wait)) {
     return {StatusCode::closed, "iterators or snapshots still hold the store open"};
   }
-  OpenedEngine opened = Engine::open(options_);
+  OpenedEngine opened = Engine::open(options_, retention_);
   if (!opened.status.ok()) {
     return std::move(opened.status);
   }
   install(std::move(opened.engine));
   broken_ = {};
+  if (observer_ != nullptr) {
+    observer_->reopened();
+  }
   return {};
+}
+
+Status RocksStore::compact(Family family, const KeyRange& range) {
+  const auto engine = current();
+  if (engine == nullptr) {
+    return closed_status();
+  }
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  // The last level is where expired records and those behind tombstones lie.
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  const rocksdb::Slice from = slice(range.from);
+  const rocksdb::Slice to = slice(range.to);
+  return status_from(engine->database().CompactRange(options, engine->handle(family),
+                                                     range.from.empty() ? nullptr : &from,
+                                                     range.to.empty() ? nullptr : &to),
+                     "compaction");
 }
 
 std::uint64_t RocksStore::size_bytes() const {
@@ -244,11 +279,13 @@ std::uint64_t RocksStore::size_bytes() const {
 }  // namespace
 
 OpenedStore open_rocks_store(const RocksOptions& options) {
-  OpenedEngine opened = Engine::open(options);
+  auto retention = std::make_shared<RetentionSlot>();
+  OpenedEngine opened = Engine::open(options, retention);
   if (!opened.status.ok()) {
     return {std::move(opened.status), nullptr};
   }
-  return {{}, std::make_unique<RocksStore>(options, std::move(opened.engine))};
+  return {{},
+          std::make_unique<RocksStore>(options, std::move(retention), std::move(opened.engine))};
 }
 
 }  // namespace skerry::storage

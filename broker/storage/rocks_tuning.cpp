@@ -25,7 +25,7 @@ std::size_t write_buffer_bytes(Family family, std::size_t whole) {
     case Family::messages:
       return std::max(whole, least);
     case Family::acks:
-    case Family::series:
+    case Family::series_log:
       return std::max(whole / 2, least);
     case Family::meta:
     case Family::sessions:
@@ -33,13 +33,33 @@ std::size_t write_buffer_bytes(Family family, std::size_t whole) {
     case Family::inflight:
     case Family::retained:
     case Family::registry:
+    case Family::series:
     case Family::series_latest:
+    case Family::series_chunks:
+    case Family::series_rollups:
     case Family::documents:
     case Family::admin:
     case Family::count_:
       break;
   }
   return std::max(whole / 4, least);
+}
+
+/// Expired records leave their files within this time at the latest.
+constexpr std::uint64_t rewrite_seconds_max = 7 * 24 * 3600;
+
+/// Families that are read in runs and never asked for a key that may not be there.
+bool is_series(Family family) noexcept {
+  return family == Family::series || family == Family::series_log ||
+         family == Family::series_chunks || family == Family::series_rollups;
+}
+
+/// Rows of the log mostly live for an hour: a cheap compression. The rest stays for good.
+rocksdb::CompressionType compression_of(Family family) noexcept {
+  if (family == Family::series_log) {
+    return rocksdb::kLZ4Compression;
+  }
+  return is_series(family) ? rocksdb::kZSTD : rocksdb::kNoCompression;
 }
 
 rocksdb::BlockBasedTableOptions table_options(Family family,
@@ -50,7 +70,7 @@ rocksdb::BlockBasedTableOptions table_options(Family family,
   // Indexes and filters count against the cache, so memory stays bounded when files grow many.
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
-  if (family == Family::series) {
+  if (is_series(family)) {
     table.block_size = 16 * 1024;  // Larger blocks compress better and series are read in runs.
   } else if (!is_put_once(family)) {
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -61,7 +81,7 @@ rocksdb::BlockBasedTableOptions table_options(Family family,
 }  // namespace
 
 bool is_put_once(Family family) noexcept {
-  return family == Family::messages || family == Family::acks;
+  return family == Family::messages || family == Family::acks || family == Family::series_log;
 }
 
 rocksdb::DBOptions engine_options(const RocksOptions& options) {
@@ -86,13 +106,18 @@ rocksdb::DBOptions engine_options(const RocksOptions& options) {
 }
 
 rocksdb::ColumnFamilyOptions family_options(Family family, const RocksOptions& options,
-                                            const std::shared_ptr<rocksdb::Cache>& cache) {
+                                            const SharedParts& shared) {
   rocksdb::ColumnFamilyOptions result;
   result.write_buffer_size = write_buffer_bytes(family, options.write_buffer_bytes);
   result.max_write_buffer_number = write_buffers_max;
   result.level_compaction_dynamic_level_bytes = true;
-  result.compression = family == Family::series ? rocksdb::kZSTD : rocksdb::kNoCompression;
-  result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(family, cache)));
+  result.compression = compression_of(family);
+  result.table_factory.reset(
+      rocksdb::NewBlockBasedTableFactory(table_options(family, shared.cache)));
+  if (may_expire(family)) {
+    result.compaction_filter_factory = make_retention_factory(family, shared.retention);
+    result.periodic_compaction_seconds = rewrite_seconds_max;
+  }
   return result;
 }
 

@@ -8,15 +8,22 @@
 #include <memory>
 
 #include "storage/kv_store.hpp"
+#include "storage/rocks_retention.hpp"
 
 namespace skerry::storage {
 
 /// Settings of the engine as a whole.
 rocksdb::DBOptions engine_options(const RocksOptions& options);
 
-/// Settings of one family. All families share `cache`.
+/// What all families of one engine share.
+struct SharedParts {
+  std::shared_ptr<rocksdb::Cache> cache;
+  std::shared_ptr<const RetentionSlot> retention;
+};
+
+/// Settings of one family.
 rocksdb::ColumnFamilyOptions family_options(Family family, const RocksOptions& options,
-                                            const std::shared_ptr<rocksdb::Cache>& cache);
+                                            const SharedParts& shared);
 
 /// True for families whose keys are put exactly once before they are erased: a SingleDelete then
 /// takes record and tombstone away together, mostly before either reaches a file.

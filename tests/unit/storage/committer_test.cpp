@@ -51,6 +51,13 @@ class GatedStore final : public KvStore {
   Status checkpoint(const std::string& directory) override { return memory->checkpoint(directory); }
   Status reopen() override { return memory->reopen(); }
   std::uint64_t size_bytes() const override { return 0; }
+  void set_observer(WriteObserver* observer) override { memory->set_observer(observer); }
+  void set_retention(std::shared_ptr<const RetentionFilter> filter) override {
+    memory->set_retention(std::move(filter));
+  }
+  Status compact(Family family, const KeyRange& range) override {
+    return memory->compact(family, range);
+  }
 
   void close_gate() {
     const std::lock_guard lock(mutex_);
