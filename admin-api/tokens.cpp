@@ -153,7 +153,7 @@ std::vector<TokenInfo> TokenStore::list(std::string_view after, std::size_t limi
   return found;
 }
 
-std::string TokenStore::principal_of(std::string_view token) const {
+http::Principal TokenStore::principal_of(std::string_view token) const {
   if (token.size() > token_bytes_max || !token.starts_with(token_prefix)) {
     return {};
   }
@@ -168,7 +168,15 @@ std::string TokenStore::principal_of(std::string_view token) const {
   if (it == by_id_.end() || it->second.is_expired(now)) {
     return {};
   }
-  return "user:" + it->second.user;
+  return {"user:" + it->second.user, it->second.scopes,
+          [this, id = it->first] { return is_live(id); }};
+}
+
+bool TokenStore::is_live(std::string_view id) const {
+  const WallTime now = clock_();
+  const std::shared_lock lock{mutex_};
+  const auto it = by_id_.find(id);
+  return it != by_id_.end() && !it->second.is_expired(now);
 }
 
 http::TokenGuard TokenStore::guard() const {

@@ -25,9 +25,10 @@ inline constexpr std::size_t tokens_max = 10'000;
 inline constexpr std::size_t token_name_bytes_max = 128;
 
 struct TokenInfo {
-  std::string id;    ///< "tok-" and 16 hexadecimal digits
-  std::string user;  ///< who asked for it
-  std::string name;  ///< what it is for
+  std::string id;                        ///< "tok-" and 16 hexadecimal digits
+  std::string user;                      ///< who asked for it
+  std::string name;                      ///< what it is for
+  std::vector<std::string> scopes{"*"};  ///< what it is good for (http/scope.hpp)
   WallTime created{};
   WallTime expires{};
 
@@ -68,8 +69,12 @@ class TokenStore {
   /// Live tokens with id > `after`, at most `limit`. Any thread. O(tokens) at worst.
   std::vector<TokenInfo> list(std::string_view after, std::size_t limit) const;
 
-  /// "user:<name>" for a live token, otherwise empty. Any thread, never blocks for long.
-  std::string principal_of(std::string_view token) const;
+  /// "user:<name>" with the token's scopes for a live token, otherwise an empty name. Any thread,
+  /// never blocks for long.
+  http::Principal principal_of(std::string_view token) const;
+
+  /// Is there such a token, and has it not expired? Any thread.
+  bool is_live(std::string_view id) const;
 
   /// principal_of() for the server; the store must outlive it.
   http::TokenGuard guard() const;

@@ -9,6 +9,7 @@ namespace skerry::app {
 
 namespace {
 
+constexpr std::chrono::seconds audit_sum_up_interval{5};
 constexpr std::chrono::seconds reissue_check_max = std::chrono::hours{1};
 
 /// The address with a name in place of "all interfaces", so that it can be clicked and typed.
@@ -35,6 +36,7 @@ Application::~Application() {
 
 void Application::start() {
   impl_->open_store();
+  impl_->open_audit();
   impl_->open_identity();
   impl_->make_server();
   impl_->make_admin_port();
@@ -77,6 +79,7 @@ std::string Application::welcome() const {
 
 void Application::run() {
   impl_->await_reissue();
+  impl_->await_audit();
   impl_->io.run();
   impl_->stop();
 }
@@ -130,6 +133,16 @@ void Application::Impl::await_reissue() {
   });
 }
 
+void Application::Impl::await_audit() {
+  audit_timer.expires_after(audit_sum_up_interval);
+  audit_timer.async_wait([this](const boost::system::error_code& error) {
+    if (!error) {
+      audit->sum_up();
+      await_audit();
+    }
+  });
+}
+
 void Application::Impl::reissue_if_due() {
   const WallTime now = read_clocks().wall;
   if (!authority->reissue_due(now)) {
@@ -155,7 +168,13 @@ void Application::Impl::stop() {
   }
   readers.reset();
   signer.reset();
+  if (audit) {
+    audit->sum_up(true);
+  }
   committer.reset();
+  if (audit) {
+    log_audit_head("audit_closed");
+  }
   server.reset();
 }
 

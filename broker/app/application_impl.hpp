@@ -14,6 +14,7 @@
 #include "admin-api/tokens.hpp"
 #include "app/application.hpp"
 #include "app/tls_holder.hpp"
+#include "auth/audit.hpp"
 #include "auth/authenticator_chain.hpp"
 #include "auth/authority.hpp"
 #include "auth/certificate_authenticator.hpp"
@@ -34,6 +35,7 @@ struct Application::Impl {
 
   // application_parts.cpp: start, part by part.
   void open_store();
+  void open_audit();
   void open_identity();
   void make_server();
   void make_admin_port();
@@ -51,6 +53,8 @@ struct Application::Impl {
   void await_signal();
   void on_signal(int number);
   void reload();
+  void await_audit();
+  void log_audit_head(std::string_view event);
   void await_reissue();
   void reissue_if_due();
   void reload_certificates();
@@ -64,9 +68,11 @@ struct Application::Impl {
   boost::asio::io_context io{1};
   boost::asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
   boost::asio::steady_timer reissue_timer{io};
+  boost::asio::steady_timer audit_timer{io};
 
   std::unique_ptr<storage::KvStore> store;
   std::unique_ptr<storage::Committer> committer;
+  std::unique_ptr<auth::Audit> audit;
   std::unique_ptr<auth::CertificateAuthority> authority;
   std::unique_ptr<auth::DeviceRegistry> registry;
   std::unique_ptr<auth::CertificateAuthenticator> certificates;

@@ -12,6 +12,7 @@
 #include "app/restore.hpp"
 #include "auth/est.hpp"
 #include "auth/secret_file.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/random.hpp"
 #include "twin/endpoints.hpp"
 
@@ -102,6 +103,25 @@ void Application::Impl::open_store() {
   commits.queue_bytes_max = configuration.limits.commit_queue_bytes_max;
   committer = std::make_unique<storage::Committer>(*store, commits);
   series = std::make_unique<twin::PlainSeriesStore>(*store);
+}
+
+void Application::Impl::open_audit() {
+  audit = std::make_unique<auth::Audit>(*committer, *store, read_clocks);
+  const auth::Audit::Loaded loaded = audit->load();
+  if (!loaded.status.ok()) {
+    throw std::runtime_error("the audit cannot be read: " + loaded.status.detail);
+  }
+  if (loaded.is_damaged) {
+    log.error("audit_damaged", "the last record cannot be read; the chain goes on behind it");
+  }
+  log_audit_head("audit_opened");
+}
+
+// A log that is kept elsewhere then says where the chain must have been.
+void Application::Impl::log_audit_head(std::string_view event) {
+  const auth::AuditHead head = audit->head();
+  log.information(
+      event, "record " + std::to_string(head.sequence) + ", hash " + crypto::to_hex(head.hash));
 }
 
 void Application::Impl::open_identity() {
@@ -197,6 +217,7 @@ void Application::Impl::make_server() {
   network.hash_key = random_hash_key();
   network.authorizer = &policy;
   network.committer = committer.get();
+  network.audit = audit.get();
   network.random = crypto::random_bytes;
   network.still_valid = [this](const plugin::Identity& identity, WallTime now) {
     return certificates->is_still_valid(identity, now);
@@ -233,6 +254,12 @@ void Application::Impl::make_admin_port() {
   port.name = "admin";
   port.bind = configuration.admin_bind;
   port.guard = tokens->guard();
+  port.refused = [this](const http::Refusal& refused) {
+    const std::string actor =
+        refused.principal.empty() ? "address:" + refused.peer_address : refused.principal;
+    audit->refused({actor, "request", refused.method + " " + refused.path, refused.code,
+                    refused.scope, refused.peer_address});
+  };
   port.log = [this](std::string_view line) { log.information("admin_http", line); };
   port.tls = hold_tls([this] {
                const auth::ServerCertificate shown = authority->server_certificate();

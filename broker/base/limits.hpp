@@ -66,6 +66,24 @@ inline constexpr std::size_t certificates_per_key_max = 16;
 /// Bytes of an enrolment request.
 inline constexpr std::size_t enrolment_bytes_max = 64 * 1024;
 
+/// Audit: bytes of actor, action, outcome and address, of the object (a topic fits mostly), and of
+/// the detail; longer ones are cut.
+inline constexpr std::size_t audit_name_bytes_max = 256;
+inline constexpr std::size_t audit_object_bytes_max = 1024;
+inline constexpr std::size_t audit_detail_bytes_max = 4096;
+
+/// Audit: records that are looked at for one page; a page that ends early carries a cursor.
+inline constexpr std::size_t audit_visits_max = 20'000;
+
+/// Audit of refusals: pairs of actor and rule that are told apart at a time; what is above is
+/// summed up in one record. Within a window the first refusal of a pair is recorded, the others
+/// counted.
+inline constexpr std::size_t audit_refusals_told_apart_max = 4096;
+inline constexpr std::chrono::seconds audit_refusal_window{60};
+/// First refusals recorded at once: this many, then so many a second; more wait for their window.
+inline constexpr double audit_refusals_burst = 256;
+inline constexpr double audit_refusals_each_second = 32;
+
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {
   std::uint32_t packet_size_max = 2 * 1024 * 1024;       ///< bytes, both directions

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "http/body_stream.hpp"
+#include "http/guard.hpp"
 #include "http/response_head.hpp"
 
 namespace skerry::http {
@@ -51,19 +52,6 @@ Response parse_problem(const beast::error_code& error) {
   return problem(400, "malformed_request", "the request is malformed: " + error.message());
 }
 
-/// Bearer token of an Authorization header (RFC 6750 section 2.1); empty when there is none.
-std::string_view bearer_token(std::string_view value) {
-  constexpr std::string_view scheme = "bearer ";
-  if (value.size() <= scheme.size() || lower_case(value.substr(0, scheme.size())) != scheme) {
-    return {};
-  }
-  value.remove_prefix(scheme.size());
-  while (!value.empty() && value.front() == ' ') {
-    value.remove_prefix(1);
-  }
-  return value;
-}
-
 /// A request id that a client brings is kept when it is harmless in logs.
 bool is_harmless_id(std::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
@@ -102,7 +90,6 @@ class Connection {
 
   std::optional<Response> examine_head(const Parser& parser);
   std::optional<Response> judge(const Router::Match& match);
-  std::optional<Response> check_guard(const Endpoint& endpoint);
   std::optional<Response> check_body(const Parser& parser, const Endpoint& endpoint);
   asio::awaitable<Response> call(const Endpoint& endpoint);
   Response exception_problem(const std::exception& exception);
@@ -209,36 +196,6 @@ std::optional<Response> Connection::examine_head(const Parser& parser) {
   return std::nullopt;
 }
 
-std::optional<Response> Connection::check_guard(const Endpoint& endpoint) {
-  switch (endpoint.guard) {
-    case Guard::none:
-      return std::nullopt;
-    case Guard::token:
-      break;
-  }
-  const std::string_view token = bearer_token(request_.header("authorization"));
-  if (!token.empty() && service_.options.guard) {
-    request_.principal = service_.options.guard(token);
-  }
-  if (!request_.principal.empty()) {
-    stream_.set_trusted();
-    return std::nullopt;
-  }
-  // RFC 6750 section 3: the error is named only when a token was shown.
-  Response response =
-      token.empty()
-          ? problem(401, "token_missing", "this needs an API token: \"Authorization: Bearer …\"")
-          : problem(401, "token_invalid", "the API token is unknown, expired or revoked");
-  response.headers.emplace_back("WWW-Authenticate", token.empty() ? "Bearer realm=\"skerry\""
-                                                                  : "Bearer realm=\"skerry\", "
-                                                                    "error=\"invalid_token\"");
-  if (!token.empty()) {
-    service_.options.log(service_.options.name + ": refused an invalid token from " +
-                         request_.peer_address + " for " + request_.method + " " + request_.path);
-  }
-  return response;
-}
-
 std::optional<Response> Connection::judge(const Router::Match& match) {
   if (match.allowed.empty()) {
     return problem(404, "not_found", "there is nothing at this path");
@@ -253,7 +210,11 @@ std::optional<Response> Connection::judge(const Router::Match& match) {
     response.headers.emplace_back("Allow", join(match.allowed));
     return response;
   }
-  return check_guard(*match.endpoint);
+  auto refused = check_guard(service_.options, *match.endpoint, request_);
+  if (!refused && match.endpoint->guard == Guard::token) {
+    stream_.set_trusted();
+  }
+  return refused;
 }
 
 /// The answer to what foreign code has thrown. Our own faults are logged and not shown.
@@ -476,7 +437,9 @@ asio::awaitable<void> Connection::run() {
 }  // namespace
 
 Service::Service(ServerOptions server_options, EndpointTable table)
-    : options(std::move(server_options)), endpoints(std::move(table)), router(endpoints) {
+    : options(std::move(server_options)),
+      endpoints(with_scopes(std::move(table))),
+      router(endpoints) {
   std::random_device device;
   constexpr std::string_view digits = "0123456789abcdef";
   for (int index = 0; index < 8; ++index) {

@@ -25,6 +25,9 @@ struct Endpoint {
   Guard guard = Guard::token;
   std::size_t body_bytes_max = 1024 * 1024;
   Handler handler;
+  /// What a token must be good for, "devices:read"; empty: default_scope() of method and route
+  /// (http/scope.hpp).
+  std::string scope = {};
   /// The handler is called before the body is read and reads it from `Request::body_stream`; the
   /// client must keep up a minimum rate, not a total time. `body_bytes_max` counts as ever.
   bool streams_body = false;
@@ -32,8 +35,25 @@ struct Endpoint {
 
 using EndpointTable = std::vector<Endpoint>;
 
-/// Decides on a bearer token: the principal ("user:admin", "token:ci") or empty for no. May not
-/// block.
-using TokenGuard = std::function<std::string(std::string_view token)>;
+/// Who holds a bearer token, and what the token is good for.
+struct Principal {
+  std::string name;                 ///< "user:admin"; empty: nobody, the token is refused
+  std::vector<std::string> scopes;  ///< see http/scope.hpp
+  /// Is the token still good? For answers that go on for long (events); any thread, cheap.
+  std::function<bool()> is_live = {};
+};
+
+/// Decides on a bearer token. May not block.
+using TokenGuard = std::function<Principal(std::string_view token)>;
+
+/// A request that was refused before its handler: by its token, or by the token's scopes.
+struct Refusal {
+  std::string principal;  ///< empty when the token says nothing
+  std::string method;
+  std::string path;
+  std::string peer_address;
+  std::string code;   ///< of the problem: "token_invalid", "insufficient_scope"
+  std::string scope;  ///< that was missing
+};
 
 }  // namespace skerry::http

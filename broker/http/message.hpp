@@ -61,8 +61,13 @@ struct Request {
   /// DER of the certificate the client has proven to hold the key of, empty without one. Nothing is
   /// said about who issued it: on the enrolment port self-signed ones are accepted.
   std::string client_certificate;
-  /// Who the guard of the route found; empty on routes without a guard.
+  /// Who the guard found by the token, and what that is good for; empty without one. On routes
+  /// without a guard a good token is looked at as well, a bad one ignored.
   std::string principal;
+  std::vector<std::string> scopes;
+  /// False once the token was deleted or has expired: ask it in answers that go on for long. Null
+  /// without a token.
+  std::function<bool()> token_is_live;
 
   /// Header by lower-case name; empty when absent.
   std::string_view header(std::string_view name) const {

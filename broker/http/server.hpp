@@ -21,6 +21,8 @@ struct ServerOptions {
   std::chrono::seconds body_timeout{30};
   std::chrono::seconds idle_timeout{60};
   TokenGuard guard;  ///< needed when an endpoint has Guard::token
+  /// Hears of each request that its token did not open; on the loop of the server.
+  std::function<void(const Refusal&)> refused = [](const Refusal&) {};
   std::function<void(std::string_view)> log = [](std::string_view) {};
 };
 

@@ -215,6 +215,12 @@ void Admission::deny(Connection& connection, const Attempt& attempt,
   const auto& credentials = attempt.credentials;
   options_.server->log(log_warning, "connect_denied", credentials.client_id,
                        credentials.peer_address + ": " + violation.what);
+  if (options_.server->audit != nullptr) {
+    const std::string_view address = credentials.peer_address;
+    const std::string actor = "address:" + std::string{address.substr(0, address.rfind(':'))};
+    options_.server->audit->refused(
+        {actor, "connect", "client:" + credentials.client_id, "denied", violation.what, address});
+  }
   std::string& out = connection.output();
   const std::size_t before = out.size();
   append_connack(out, attempt.version, violation, attempt.reason_string_allowed);

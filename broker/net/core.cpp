@@ -32,6 +32,7 @@ shard::ShardOptions shard_options(Common& common, CoreIndex index, Counters& cou
   options.limits = common.options.limits;
   options.authorizer = common.options.authorizer;
   options.tap = common.options.tap;
+  options.audit = common.options.audit;
   options.counters = &counters;
   options.next_id = &common.next_id;
   options.restore = common.restore;

@@ -10,6 +10,7 @@
 
 #include "base/keyed_hash.hpp"
 #include "base/limits.hpp"
+#include "plugin/audit.hpp"
 #include "plugin/authenticator.hpp"
 #include "plugin/authorizer.hpp"
 #include "plugin/message_tap.hpp"
@@ -40,6 +41,7 @@ struct ServerOptions {
   HashKey hash_key;
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;  ///< may be null
+  plugin::AuditLog* audit = nullptr;  ///< hears of what is refused; may be null
   storage::Committer* committer = nullptr;
   std::function<std::string(std::size_t bytes)> random;  ///< any thread
   /// Asked on the core just before a session opens, since rights may have ended while the

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "storage/committer.hpp"
@@ -19,6 +20,21 @@ struct AuditEvent {
   std::string address;  ///< where from; empty for the server itself
 };
 
+/// Something a rule refused, as seen from where it happens; views die with the call.
+struct Refusal {
+  std::string_view actor;
+  std::string_view action;  ///< "publish", "subscribe", "receive", "connect", "login"
+  std::string_view object;
+  std::string_view outcome;  ///< "denied", or a stable error code
+  std::string_view rule;  ///< the name of the rule or a sentence; one actor's are told apart by it
+  std::string_view address;
+};
+
+inline AuditEvent event_of(const Refusal& refusal) {
+  return {std::string{refusal.actor},   std::string{refusal.action}, std::string{refusal.object},
+          std::string{refusal.outcome}, std::string{refusal.rule},   std::string{refusal.address}};
+}
+
 class AuditLog {
  public:
   virtual ~AuditLog() = default;
@@ -30,6 +46,9 @@ class AuditLog {
   /// Records something that changed nothing (a denial). Rate-limited: what is above the rate is
   /// counted and summed up in one record later. Any thread, also a core; never blocks.
   virtual void note(AuditEvent event) = 0;
+
+  /// note() for where refusals may come in floods: one that is only counted allocates nothing.
+  virtual void refused(const Refusal& refusal) noexcept = 0;
 };
 
 /// Stores changes without any record, for tests of what stands below the audit.
@@ -40,6 +59,7 @@ class PlainAudit final : public AuditLog {
     committer_.submit(std::move(batch), std::move(done));
   }
   void note(AuditEvent) override {}
+  void refused(const Refusal&) noexcept override {}
 
  private:
   storage::Committer& committer_;

@@ -17,16 +17,16 @@ namespace {
 /// Denials that one core logs in a second; the rest is counted only.
 constexpr std::uint64_t denials_logged_per_second = 20;
 
-const char* name_of(plugin::Action action) noexcept {
+std::string_view name_of(plugin::Action action) noexcept {
   switch (action) {
     case plugin::Action::publish:
-      return "publish denied";
+      return "publish";
     case plugin::Action::subscribe:
-      return "subscribe denied";
+      return "subscribe";
     case plugin::Action::receive:
-      return "receive denied";
+      return "receive";
   }
-  return "";
+  return {};
 }
 
 }  // namespace
@@ -49,10 +49,14 @@ plugin::Decision Shard::Impl::judge(const plugin::Identity& identity, plugin::Ac
   Counter& denied = action == plugin::Action::publish ? counters().publishes_denied
                                                       : counters().subscribes_denied;
   denied.add();
+  const std::string owner = identity.owner();
+  if (options.audit != nullptr) {
+    options.audit->refused({owner, name_of(action), topic, "denied", decision.rule, {}});
+  }
   if (denials_in_second++ < denials_logged_per_second) {
-    std::string detail = identity.owner();
+    std::string detail = owner;
     detail.append(" topic ").append(topic).append(" rule ").append(decision.rule);
-    outside.log(2, name_of(action), client, detail);
+    outside.log(2, std::string{name_of(action)} + " denied", client, detail);
   }
   return decision;
 }

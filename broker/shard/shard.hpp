@@ -21,6 +21,7 @@
 #include "mqtt/frame.hpp"
 #include "mqtt/packet.hpp"
 #include "plugin/admin_view.hpp"
+#include "plugin/audit.hpp"
 #include "plugin/authorizer.hpp"
 #include "plugin/identity.hpp"
 #include "plugin/message_tap.hpp"
@@ -47,6 +48,7 @@ struct ShardOptions {
   Limits limits;
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;  ///< may be null
+  plugin::AuditLog* audit = nullptr;  ///< hears of what the authorizer refuses; may be null
   Counters* counters = nullptr;
   /// Gives numbers for messages, sessions and groups that are never used again; shared by all
   /// cores.

@@ -37,6 +37,8 @@ struct Entry {
   Committer::Done done;
   Committer::Sink* sink = nullptr;
   std::uint64_t ticket = 0;
+  Committer::Finish finish = {};
+  Status refused = {};  ///< by `finish`: this batch alone is not stored
 };
 
 struct SinkResult {
@@ -56,6 +58,7 @@ struct Committer::Impl {
   void gather(std::unique_lock<std::mutex>& lock);
   void take_queue();
   void commit_taken();
+  std::size_t build_group(std::size_t first);
   Status write_group();
   void count_commit(Clock::duration time, std::size_t batches);
   void complete(std::size_t first, std::size_t last, const Status& status);
@@ -166,13 +169,7 @@ void Committer::Impl::take_queue() {
 void Committer::Impl::commit_taken() {
   std::size_t first = 0;
   while (first < taken.size() && healthy) {
-    group.clear();
-    std::size_t last = first;
-    do {
-      group.append(taken[last].batch);
-      ++last;
-    } while (last < taken.size() &&
-             group.size_bytes() + taken[last].batch.size_bytes() <= group_bytes_max);
+    std::size_t last = build_group(first);
     const Clock::time_point start = Clock::now();
     const Status status = write_group();
     count_commit(Clock::now() - start, last - first);
@@ -194,6 +191,28 @@ void Committer::Impl::commit_taken() {
     first = last;
   }
   taken.clear();
+}
+
+/// Gathers batches from taken[first] on; the index behind the last one.
+std::size_t Committer::Impl::build_group(std::size_t first) {
+  group.clear();
+  std::size_t last = first;
+  do {
+    Entry& entry = taken[last];
+    const std::size_t bytes = entry.batch.size_bytes();
+    if (entry.finish) {
+      entry.refused = entry.finish(entry.batch);
+      // complete() takes back what is counted here.
+      statistics.queued_bytes.fetch_add(entry.batch.size_bytes() - bytes,
+                                        std::memory_order_relaxed);
+    }
+    if (entry.refused.ok()) {
+      group.append(entry.batch);
+    }
+    ++last;
+  } while (last < taken.size() &&
+           group.size_bytes() + taken[last].batch.size_bytes() <= group_bytes_max);
+  return last;
 }
 
 Status Committer::Impl::write_group() {
@@ -250,7 +269,8 @@ void Committer::Impl::complete(std::size_t first, std::size_t last, const Status
   }
   for (std::size_t index = first; index < last; ++index) {
     if (taken[index].done) {
-      taken[index].done(status);
+      const Status& refused = taken[index].refused;
+      taken[index].done(refused.ok() || !status.ok() ? status : refused);
     }
   }
 }
@@ -318,6 +338,12 @@ Committer::~Committer() {
 
 void Committer::submit(Batch batch, Done done) {
   impl_->submit({std::move(batch), std::move(done)});
+}
+
+void Committer::submit(Batch batch, Done done, Finish finish) {
+  Entry entry{std::move(batch), std::move(done)};
+  entry.finish = std::move(finish);
+  impl_->submit(std::move(entry));
 }
 
 void Committer::submit(Batch batch, Sink& sink, std::uint64_t ticket) {

@@ -71,6 +71,14 @@ class Committer {
   /// soon as `full` (when that was the cause) or `closed`. Any thread.
   void submit(Batch batch, Done done);
 
+  /// Adds to a batch when its place among all others is known: what is written depends on what was
+  /// written before it (a chain of hashes). Called on the committer's thread, in the order in which
+  /// batches are stored; may read the store. When it fails the batch alone is not stored and ends
+  /// with that status. When the group's write fails afterwards, `done` hears of it before any other
+  /// Finish is called. Not called when the store is broken already.
+  using Finish = std::function<Status(Batch&)>;
+  void submit(Batch batch, Done done, Finish finish);
+
   /// The same, for a submitter that wants to hear of many batches by one call: `sink(ticket,
   /// status)` with the caller's own number. The sink must outlive the committer. Cheaper than
   /// `Done`.

@@ -59,6 +59,7 @@ http::Response AdminFixture::call(const Call& call) {
   request.body = call.body;
   request.peer_address = call.peer_address;
   request.principal = "user:admin";
+  request.scopes = {"*"};
   // Static: another thread may still be on its way out of post() when the handler has run.
   static boost::asio::io_context io;
   io.restart();

@@ -29,12 +29,12 @@ TEST_CASE("the right password gives a token that the guard knows until it expire
   CHECK(body.at("expiresAt").as_string() == "2027-01-15T09:00:00.000Z");
   CHECK(header_of(response, "Location") ==
         "/api/v1/tokens/" + std::string{body.at("id").as_string()});
-  CHECK(admin.tokens.principal_of(token) == "user:admin");
-  CHECK(admin.tokens.principal_of(token + "x").empty());
-  CHECK(admin.tokens.principal_of("").empty());
-  CHECK(admin.tokens.principal_of(std::string(100'000, 'a')).empty());
+  CHECK(admin.tokens.principal_of(token).name == "user:admin");
+  CHECK(admin.tokens.principal_of(token + "x").name.empty());
+  CHECK(admin.tokens.principal_of("").name.empty());
+  CHECK(admin.tokens.principal_of(std::string(100'000, 'a')).name.empty());
   admin.wall += std::chrono::hours{1};
-  CHECK(admin.tokens.principal_of(token).empty());
+  CHECK(admin.tokens.principal_of(token).name.empty());
 }
 
 TEST_CASE("tokens are listed without their text and revoked at once") {
@@ -46,7 +46,7 @@ TEST_CASE("tokens are listed without their text and revoked at once") {
   CHECK(list.body.find(id) != std::string::npos);
   CHECK(list.body.find(token) == std::string::npos);
   CHECK(admin.call({"DELETE", "/api/v1/tokens/" + id}).status == 204);
-  CHECK(admin.tokens.principal_of(token).empty());
+  CHECK(admin.tokens.principal_of(token).name.empty());
   const auto again = admin.call({"DELETE", "/api/v1/tokens/" + id});
   CHECK(again.status == 404);
   CHECK(code_of(again) == "token_not_found");
@@ -57,7 +57,7 @@ TEST_CASE("tokens and passwords survive a restart, and neither is stored in plai
   const std::string token{admin.json(wish(admin.password)).at("token").as_string()};
   admin_api::TokenStore tokens{*admin.committer, [&] { return admin.wall; }};
   CHECK(tokens.load(*admin.store).ok());
-  CHECK(tokens.principal_of(token) == "user:admin");
+  CHECK(tokens.principal_of(token).name == "user:admin");
   admin_api::AdminAccounts accounts{*admin.committer};
   const auto opened = accounts.open(*admin.store);
   CHECK(opened.status.ok());

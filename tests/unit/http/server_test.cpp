@@ -203,7 +203,7 @@ TEST_CASE("an exception in a handler is 500 without the reason, which the log ha
 TEST_CASE("a guarded route wants a token that the guard knows") {
   ServerOptions options;
   options.guard = [](std::string_view token) {
-    return token == "good" ? std::string{"user:admin"} : std::string{};
+    return token == "good" ? Principal{"user:admin", {"*"}} : Principal{};
   };
   const TestServer server{options};
   const std::string missing = server.exchange(request("GET /guarded"));
@@ -240,7 +240,7 @@ TEST_CASE("connections above the cap are closed and those with a token keep thei
   using boost::asio::ip::tcp;
   ServerOptions options;
   options.connections_max = 1;
-  options.guard = [](std::string_view) { return std::string{"user:a"}; };
+  options.guard = [](std::string_view) { return Principal{"user:a", {"*"}}; };
   const TestServer server{options};
   boost::asio::io_context io;
   tcp::socket first{io};

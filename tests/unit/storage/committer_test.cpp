@@ -399,3 +399,51 @@ TEST_CASE("many threads submit at once and each keeps its order") {
     CHECK(value == std::to_string(batches_each));
   }
 }
+
+TEST_CASE("a finish sees its batch in the order of the disk, and its failure is its own") {
+  const auto memory = MemoryStore::create();
+  Ends ends;
+  {
+    Committer committer(*memory, quick_options());
+    int place = 0;
+    for (int index = 0; index < 20; ++index) {
+      committer.submit({}, ends.expect(std::to_string(index)), [&place, index](Batch& batch) {
+        CHECK(place == index);
+        ++place;
+        if (index == 7) {
+          return Status{StatusCode::corruption, "no place for this one"};
+        }
+        batch.put(Family::registry, "key" + std::to_string(index), std::to_string(place));
+        return Status{};
+      });
+    }
+    ends.wait();
+  }
+  const auto codes = ends.wait();
+  for (std::size_t index = 0; index < codes.size(); ++index) {
+    CHECK(codes[index] == (index == 7 ? StatusCode::corruption : ok));
+  }
+  CHECK(value_of(*memory, Family::registry, "key19") == "20");
+  CHECK(contents(*memory, Family::registry).size() == 19);
+}
+
+TEST_CASE("a finish is not asked while the store is broken") {
+  const auto memory = MemoryStore::create();
+  Ends ends;
+  Committer committer(*memory, quick_options());
+  memory->fail_write(1, io_error);
+  int asked = 0;
+  const auto finish = [&asked](Batch& batch) {
+    ++asked;
+    batch.put(Family::registry, "key", "value");
+    return Status{};
+  };
+  committer.submit(one("a"), ends.expect("first"), finish);
+  CHECK(ends.wait() == std::vector{io_error});
+  memory->heal();
+  wait_until_healthy(committer);
+  committer.submit(one("b"), ends.expect("second"), finish);
+  CHECK(ends.wait() == std::vector{io_error, ok});
+  CHECK(asked == 2);
+  CHECK(committer.statistics().queued_bytes == 0);
+}
