@@ -71,15 +71,25 @@ http::Response registry_problem(const auth::RegistryFailure& failure) {
     case RegistryError::invalid_id:
       return http::problem(422, "invalid_device_id", failure.what, "/id");
     case RegistryError::invalid_fingerprint:
-      return http::problem(422, "invalid_fingerprint", failure.what, "/keys");
+      return http::problem(422, "invalid_fingerprint", failure.what, failure.field);
+    case RegistryError::invalid_field:
+      return http::problem(422, "field_invalid", failure.what, failure.field);
     case RegistryError::exists:
       return http::problem(409, "device_exists", failure.what, "/id");
     case RegistryError::key_taken:
       return http::problem(409, "key_in_use", failure.what, "/keys");
+    case RegistryError::invalid_state:
+      return http::problem(409, "invalid_state", failure.what);
+    case RegistryError::fingerprint_mismatch:
+      return http::problem(409, "fingerprint_mismatch", failure.what, failure.field);
+    case RegistryError::rejected:
+      return http::problem(403, "key_rejected", failure.what);
     case RegistryError::not_found:
       return http::problem(404, "device_not_found", failure.what);
     case RegistryError::key_not_found:
       return http::problem(404, "key_not_found", failure.what);
+    case RegistryError::certificate_not_found:
+      return http::problem(404, "certificate_not_found", failure.what);
     case RegistryError::revision_mismatch:
       return http::problem(412, "revision_mismatch", failure.what);
     case RegistryError::limit:
@@ -88,6 +98,13 @@ http::Response registry_problem(const auth::RegistryFailure& failure) {
       return storage_problem({storage::StatusCode::closed, failure.what});
   }
   return http::problem(500, "internal_error", failure.what);
+}
+
+auth::ChangeRequest change_of(const http::Request& request, WallTime now) {
+  auth::ChangeRequest change;
+  change.now = now;
+  change.actor = {request.principal, request.peer_address};
+  return change;
 }
 
 std::string lower_hex(std::string text) {
@@ -137,7 +154,12 @@ Result<std::string, http::Response> read_key(const boost::json::value& entry,
   return refuse("unknown_field", "a key has a fingerprint or a publicKey", "");
 }
 
-Result<auth::NewDevice, http::Response> read_device(const http::Request& request) {
+struct NewDevice {
+  std::string id;
+  auth::DevicePatch details;
+};
+
+Result<NewDevice, http::Response> read_device(const http::Request& request) {
   auto body = http::parse_json_object(request);
   if (!body) {
     return std::move(body).error();
@@ -145,7 +167,8 @@ Result<auth::NewDevice, http::Response> read_device(const http::Request& request
   if (auto refused = http::refuse_unknown_fields(*body, {"id", "keys"})) {
     return *std::move(refused);
   }
-  auth::NewDevice device;
+  NewDevice device;
+  device.details.keys.emplace();
   auto id = http::string_field(*body, "id");
   if (!id) {
     return std::move(id).error();
@@ -161,11 +184,11 @@ Result<auth::NewDevice, http::Response> read_device(const http::Request& request
                          "/keys");
   }
   for (const boost::json::value& entry : keys->get_array()) {
-    auto key = read_key(entry, "/keys/" + std::to_string(device.fingerprints.size()));
+    auto key = read_key(entry, "/keys/" + std::to_string(device.details.keys->size()));
     if (!key) {
       return std::move(key).error();
     }
-    device.fingerprints.push_back(*std::move(key));
+    device.details.keys->push_back({*std::move(key)});
   }
   return device;
 }
@@ -205,9 +228,9 @@ awaitable<http::Response> DeviceHandlers::create(const http::Request& request) {
   if (!device) {
     co_return std::move(device).error();
   }
-  const WallTime now = services_->clock().wall;
-  auto create = [&registry = services_->registry, wish = *std::move(device), now](auto done) {
-    registry.create(wish, now, done);
+  auto create = [&registry = services_->registry, wish = *std::move(device),
+                 change = change_of(request, services_->clock().wall)](auto done) {
+    registry.create(wish.id, wish.details, change, done);
   };
   const auto outcome = co_await http::await_callback<auth::RegistryOutcome>(std::move(create));
   if (!outcome) {
@@ -238,7 +261,7 @@ awaitable<http::Response> DeviceHandlers::show(const http::Request& request) {
 
 awaitable<http::Response> DeviceHandlers::erase(const http::Request& request) {
   const std::string id = request.parameters.at("id");
-  std::optional<std::uint64_t> revision;
+  auth::ChangeRequest change = change_of(request, services_->clock().wall);
   if (const std::string_view if_match = request.header("if-match"); !if_match.empty()) {
     const auth::DevicePointer device = services_->registry.find(id);
     if (!device) {
@@ -248,11 +271,10 @@ awaitable<http::Response> DeviceHandlers::erase(const http::Request& request) {
       co_return http::problem(412, "revision_mismatch",
                               "the device has changed; its ETag is now " + etag_of(*device));
     }
-    revision = device->revision;
+    change.expected = {device->created, device->revision};
   }
-  const WallTime now = services_->clock().wall;
-  auto erase = [&registry = services_->registry, id, revision, now](auto done) {
-    registry.erase(id, revision, now, done);
+  auto erase = [&registry = services_->registry, id, change](auto done) {
+    registry.erase(id, change, done);
   };
   const auto outcome = co_await http::await_callback<auth::RegistryOutcome>(std::move(erase));
   if (!outcome && outcome.error().code != auth::RegistryError::storage) {

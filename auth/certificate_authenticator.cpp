@@ -58,7 +58,7 @@ std::string_view device_id_of(const crypto::CertificateFields& fields) {
 }
 
 std::optional<Violation> check_registration(const DeviceRegistry& registry,
-                                            const plugin::Identity& identity) {
+                                            const plugin::Identity& identity, WallTime now) {
   if (registry.is_revoked(identity.certificate_serial)) {
     return ban("the client certificate has been revoked");
   }
@@ -77,9 +77,15 @@ std::optional<Violation> check_registration(const DeviceRegistry& registry,
     case DeviceState::retired:
       return ban("the device is retired");
   }
+  if (device->is_expired(now)) {
+    return ban("the device's right to connect has ended");
+  }
   const DeviceKey* key = device->key(identity.key_fingerprint);
   if (key == nullptr) {
     return refuse("the certificate's key is not registered for this device");
+  }
+  if (key->not_after && *key->not_after <= now) {
+    return ban("the right of this key has ended; use the one that took over");
   }
   const bool is_recorded = std::any_of(
       key->certificates.begin(), key->certificates.end(),
@@ -88,6 +94,17 @@ std::optional<Violation> check_registration(const DeviceRegistry& registry,
     return ban("the client certificate has been superseded; enrol again");
   }
   return std::nullopt;
+}
+
+/// The session must not outlive the certificate, the device's right or that of its key.
+WallTime end_of_right(const DeviceRegistry& registry, const plugin::Identity& identity) {
+  WallTime end = identity.not_after;
+  if (const DevicePointer device = registry.find(identity.name)) {
+    end = std::min(end, device->not_after.value_or(end));
+    const DeviceKey* key = device->key(identity.key_fingerprint);
+    end = key == nullptr ? end : std::min(end, key->not_after.value_or(end));
+  }
+  return end;
 }
 
 }  // namespace
@@ -114,7 +131,8 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   if (!fields) {
     return refuse("the client certificate has malformed extensions");
   }
-  if (const auto violation = check_fields(*fields, clock_())) {
+  const WallTime now = clock_();
+  if (const auto violation = check_fields(*fields, now)) {
     return *violation;
   }
   const std::string_view id = device_id_of(*fields);
@@ -131,9 +149,10 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   identity.certificate_serial = fields->serial;
   identity.key_fingerprint = fields->fingerprint;
   identity.not_after = fields->not_after;
-  if (const auto violation = check_registration(registry_, identity)) {
+  if (const auto violation = check_registration(registry_, identity, now)) {
     return *violation;
   }
+  identity.not_after = end_of_right(registry_, identity);
   return identity;
 }
 
@@ -142,7 +161,7 @@ bool CertificateAuthenticator::is_still_valid(const plugin::Identity& identity,
   if (identity.kind != plugin::IdentityKind::device || identity.certificate_serial.empty()) {
     return true;
   }
-  return now < identity.not_after && !check_registration(registry_, identity);
+  return now < identity.not_after && !check_registration(registry_, identity, now);
 }
 
 }  // namespace skerry::auth

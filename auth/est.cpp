@@ -41,7 +41,7 @@ class EstService : public std::enable_shared_from_this<EstService> {
  private:
   std::optional<Response> judge(const http::Request& request, Applicant& applicant) const;
   std::optional<Response> judge_registration(Applicant& applicant) const;
-  awaitable<Response> issue(Applicant applicant);
+  awaitable<Response> issue(Applicant applicant, std::string peer_address);
 
   EstOptions options_;
   TokenBucket bucket_;
@@ -140,7 +140,7 @@ std::optional<Response> EstService::judge_registration(Applicant& applicant) con
                        "the device is " + std::string{name_of(device->state)});
 }
 
-awaitable<Response> EstService::issue(Applicant applicant) {
+awaitable<Response> EstService::issue(Applicant applicant, std::string peer_address) {
   const Now now = options_.clock();
   using Issued = Result<crypto::Certificate, crypto::Failure>;
   // Owns the service: the job may outlive the connection that asked.
@@ -167,8 +167,13 @@ awaitable<Response> EstService::issue(Applicant applicant) {
   }
   // Recorded and durable before it leaves: a certificate that we do not know would not be revoked.
   const auto record = [&](auto done) {
-    options_.registry.record_certificate(applicant.id, applicant.fingerprint,
-                                         {fields->serial, fields->not_after}, now.wall, done);
+    ChangeRequest change;
+    change.now = now.wall;
+    change.actor = {"device:" + applicant.id, peer_address};
+    options_.registry.record_certificate(
+        applicant.id,
+        {applicant.fingerprint, {fields->serial, fields->not_after, fields->not_before}},
+        std::move(change), done);
   };
   const RegistryOutcome recorded = co_await http::await_callback<RegistryOutcome>(record);
   if (!recorded) {
@@ -195,7 +200,7 @@ awaitable<Response> EstService::enroll(const http::Request& request) {
   if (!bucket_.take(options_.clock().steady)) {
     co_return retry_later(429, "too_many_enrolments", "too many enrolments at once; try again");
   }
-  co_return co_await issue(std::move(applicant));
+  co_return co_await issue(std::move(applicant), request.peer_address);
 }
 
 }  // namespace

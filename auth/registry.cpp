@@ -1,6 +1,8 @@
+// What the registry knows: loading and questions. How it changes is in the registry_*.cpp beside.
 #include "auth/registry.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -12,89 +14,48 @@ namespace skerry::auth {
 
 namespace {
 
-constexpr std::size_t device_id_bytes_max = 64;
 constexpr std::size_t list_limit_max = 1000;
+constexpr std::size_t list_visits_max = 10'000;
 
-bool is_letter_or_digit(char character) noexcept {
-  return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-         (character >= '0' && character <= '9');
-}
-
-RegistryFailure storage_failure(const storage::Status& status) {
-  return {RegistryError::storage, "the change could not be stored: " + status.detail};
-}
-
-RegistryFailure no_such_device(std::string_view id) {
-  return {RegistryError::not_found, "there is no device " + std::string{id}};
-}
-
-/// Adds the certificate to its key; drops what has expired, then the oldest above the cap.
-void add_certificate(DeviceKey& key, DeviceCertificate certificate, WallTime now) {
-  std::erase_if(key.certificates, [now](const auto& old) { return old.not_after <= now; });
-  key.certificates.push_back(std::move(certificate));
-  if (key.certificates.size() > certificates_per_key_max) {
-    key.certificates.erase(key.certificates.begin());
-  }
+unsigned digit_of(char hex) noexcept {
+  return static_cast<unsigned>(hex <= '9' ? hex - '0' : hex - 'a' + 10);
 }
 
 }  // namespace
-
-bool is_valid_device_id(std::string_view id) noexcept {
-  if (id.empty() || id.size() > device_id_bytes_max || !is_letter_or_digit(id.front()) ||
-      id == "sub" || id == "pub" || id == "health") {
-    return false;
-  }
-  return std::all_of(id.begin(), id.end(), [](char character) {
-    return is_letter_or_digit(character) || character == '.' || character == '_' ||
-           character == '~' || character == '-';
-  });
-}
-
-bool is_valid_fingerprint(std::string_view fingerprint) noexcept {
-  return fingerprint.size() == 64 &&
-         std::all_of(fingerprint.begin(), fingerprint.end(), [](char character) {
-           return (character >= '0' && character <= '9') || (character >= 'a' && character <= 'f');
-         });
-}
-
-std::string_view name_of(DeviceState state) noexcept {
-  switch (state) {
-    case DeviceState::preauthorised:
-      return "preauthorised";
-    case DeviceState::enrolled:
-      return "enrolled";
-    case DeviceState::pending:
-      return "pending";
-    case DeviceState::suspended:
-      return "suspended";
-    case DeviceState::retired:
-      return "retired";
-  }
-  return "unknown";
-}
 
 void throw_exception_from_error(const RegistryFailure&, const boost::source_location& where) {
   assertion_failed("value of a failed registry outcome", where.file_name(),
                    static_cast<int>(where.line()));
 }
 
-const DeviceKey* Device::key(std::string_view fingerprint) const noexcept {
-  const auto at = std::find_if(keys.begin(), keys.end(), [fingerprint](const DeviceKey& key) {
-    return key.fingerprint == fingerprint;
-  });
-  return at == keys.end() ? nullptr : &*at;
-}
-
-DeviceRegistry::DeviceRegistry(storage::Committer& committer) : committer_(committer) {}
+DeviceRegistry::DeviceRegistry(plugin::AuditLog& audit) : audit_(audit) {}
 
 void DeviceRegistry::on_change(ChangeHook hook) {
   hooks_.push_back(std::move(hook));
+}
+
+void DeviceRegistry::tell_events(plugin::EventSink& events) {
+  events_ = &events;
 }
 
 void DeviceRegistry::tell(const Device& device, Change change) const {
   for (const ChangeHook& hook : hooks_) {
     hook(device, change);
   }
+}
+
+DeviceRegistry::KeyHash DeviceRegistry::key_hash(std::string_view fingerprint) noexcept {
+  KeyHash hash{};
+  for (std::size_t index = 0; index < hash.size(); ++index) {
+    hash[index] = static_cast<unsigned char>((digit_of(fingerprint[2 * index]) << 4) |
+                                             digit_of(fingerprint[2 * index + 1]));
+  }
+  return hash;
+}
+
+std::size_t DeviceRegistry::KeyHashHash::operator()(const KeyHash& hash) const noexcept {
+  // Hashed again: whoever registers keys chooses their bytes.
+  return std::hash<std::string_view>{}({reinterpret_cast<const char*>(hash.data()), hash.size()});
 }
 
 DeviceRegistry::Loaded DeviceRegistry::load(const storage::KvStore& store) {
@@ -109,15 +70,25 @@ DeviceRegistry::Loaded DeviceRegistry::load(const storage::KvStore& store) {
     load_entry(records->key(), records->value(), loaded);
   }
   loaded.status = records->status();
+  revoked_prune_at_ = std::max<std::size_t>(1024, revoked_.size() * 2);
   return loaded;
 }
 
 void DeviceRegistry::load_entry(std::string_view key, std::string_view value, Loaded& loaded) {
   if (const auto serial = serial_of_record_key(key)) {
-    const std::optional<Revocation> revocation = decode_revocation(value);
+    std::optional<Revocation> revocation = decode_revocation(value);
     loaded.damaged += revocation ? 0 : 1;
     // A serial whose record is damaged stays revoked for good: the safe side.
-    revoked_[std::string{*serial}] = revocation ? revocation->not_after : WallTime::max();
+    revoked_[std::string{*serial}] =
+        revocation ? std::move(*revocation) : Revocation{WallTime::max(), {}, {}, {}};
+    return;
+  }
+  if (const auto fingerprint = fingerprint_of_record_key(key)) {
+    const std::optional<WallTime> time = decode_rejection(value);
+    loaded.damaged += time ? 0 : 1;
+    if (time) {
+      rejected_[std::string{*fingerprint}] = *time;
+    }
     return;
   }
   const auto id = device_of_record_key(key);
@@ -126,275 +97,63 @@ void DeviceRegistry::load_entry(std::string_view key, std::string_view value, Lo
     ++loaded.damaged;
     return;
   }
-  for (const DeviceKey& device_key : device->keys) {
-    ids_by_fingerprint_.emplace(device_key.fingerprint, device->id);
-  }
   const auto pointer = std::make_shared<const Device>(std::move(*device));
-  devices_.insert_or_assign(pointer->id, Entry{pointer, pointer});
+  for (const DeviceKey& device_key : pointer->keys) {
+    ids_by_key_.emplace(key_hash(device_key.fingerprint), pointer->id);
+  }
+  index_details(*pointer);
+  // Records come sorted by id: the end is the place.
+  devices_.emplace_hint(devices_.end(), pointer->id, Entry{pointer, pointer});
   ++loaded.devices;
 }
 
-std::optional<RegistryFailure> DeviceRegistry::refuse_create(const NewDevice& device) const {
-  if (devices_.contains(device.id)) {
-    return RegistryFailure{RegistryError::exists, "there is a device " + device.id + " already"};
+/// Everything that is found otherwise than by id and key.
+void DeviceRegistry::index_details(const Device& device) {
+  if (device.not_after) {
+    expiries_.emplace(*device.not_after, device.id);
   }
-  if (removals_.contains(device.id)) {
-    return RegistryFailure{RegistryError::exists, "the removal of device " + device.id +
-                                                      " has not been stored yet; try again"};
-  }
-  for (const std::string& fingerprint : device.fingerprints) {
-    const auto owner = ids_by_fingerprint_.find(fingerprint);
-    if (owner != ids_by_fingerprint_.end()) {
-      return RegistryFailure{RegistryError::key_taken,
-                             "the key " + fingerprint + " belongs to device " + owner->second};
+  for (const DeviceKey& key : device.keys) {
+    if (key.not_after) {
+      expiries_.emplace(*key.not_after, device.id);
     }
-  }
-  if (devices_.size() >= devices_max) {
-    return RegistryFailure{RegistryError::limit, "the registry is full"};
-  }
-  return std::nullopt;
-}
-
-namespace {
-
-/// What is wrong with the request itself, whatever is registered.
-std::optional<RegistryFailure> check_new_device(const NewDevice& device) {
-  if (!is_valid_device_id(device.id)) {
-    return RegistryFailure{
-        RegistryError::invalid_id,
-        "a device id has 1 to 64 characters, a letter or digit and then letters, digits, '.', '_', "
-        "'~' or '-', and is not 'sub', 'pub' or 'health'"};
-  }
-  if (device.fingerprints.empty() || device.fingerprints.size() > keys_per_device_max) {
-    return RegistryFailure{RegistryError::invalid_fingerprint, "a device has 1 to 8 keys"};
-  }
-  for (std::size_t index = 0; index < device.fingerprints.size(); ++index) {
-    if (!is_valid_fingerprint(device.fingerprints[index])) {
-      return RegistryFailure{
-          RegistryError::invalid_fingerprint,
-          "a key fingerprint is the SHA-256 of the public key (SubjectPublicKeyInfo in DER) in 64 "
-          "lower-case hexadecimal digits"};
-    }
-    const auto begin = device.fingerprints.begin();
-    const auto here = begin + static_cast<std::ptrdiff_t>(index);
-    if (std::find(begin, here, *here) != here) {
-      return RegistryFailure{RegistryError::invalid_fingerprint, "a key is named twice"};
-    }
-  }
-  return std::nullopt;
-}
-
-DevicePointer make_device(NewDevice& request, WallTime now) {
-  auto device = std::make_shared<Device>();
-  device->id = std::move(request.id);
-  device->created = now;
-  device->changed = now;
-  for (std::string& fingerprint : request.fingerprints) {
-    device->keys.push_back({std::move(fingerprint), now, {}});
-  }
-  return device;
-}
-
-}  // namespace
-
-void DeviceRegistry::create(NewDevice request, WallTime now, Done done) {
-  std::optional<RegistryFailure> failure = check_new_device(request);
-  if (!failure) {
-    const std::unique_lock lock{mutex_};
-    failure = refuse_create(request);
-    if (!failure) {
-      const DevicePointer device = make_device(request, now);
-      devices_.emplace(device->id, Entry{nullptr, device});
-      for (const DeviceKey& key : device->keys) {
-        ids_by_fingerprint_.emplace(key.fingerprint, device->id);
-      }
-      storage::Batch batch;
-      batch.put(storage::Family::registry, device_record_key(device->id), encode_device(*device));
-      // Submitted under the lock, so that changes are stored in the order in which they were made.
-      committer_.submit(std::move(batch),
-                        [this, device, done = std::move(done)](const storage::Status& status) {
-                          finish_create(device, status, done);
-                        });
-      return;
-    }
-  }
-  done(std::move(*failure));
-}
-
-void DeviceRegistry::finish_create(const DevicePointer& device, const storage::Status& status,
-                                   const Done& done) {
-  {
-    const std::unique_lock lock{mutex_};
-    if (status.ok()) {
-      devices_.find(device->id)->second.visible = device;
-    } else {
-      devices_.erase(device->id);
-      for (const DeviceKey& key : device->keys) {
-        ids_by_fingerprint_.erase(key.fingerprint);
-      }
-    }
-  }
-  if (!status.ok()) {
-    done(storage_failure(status));
-    return;
-  }
-  tell(*device, Change::created);
-  done(device);
-}
-
-std::optional<RegistryFailure> DeviceRegistry::begin_removal(std::string_view id,
-                                                             std::optional<std::uint64_t> revision,
-                                                             DevicePointer& device) {
-  const auto removal = removals_.find(id);
-  if (removal != removals_.end() && removal->second.failed) {
-    removal->second.failed = false;
-    device = removal->second.device;
-    return std::nullopt;
-  }
-  const auto entry = devices_.find(id);
-  if (entry == devices_.end() || !entry->second.visible) {
-    return no_such_device(id);
-  }
-  device = entry->second.newest;  // it may hold the serial of a certificate that is being recorded
-  if (revision && *revision != device->revision) {
-    return RegistryFailure{RegistryError::revision_mismatch,
-                           "device " + device->id + " has been changed meanwhile"};
-  }
-  removals_.emplace(device->id, Removal{device, false});
-  devices_.erase(entry);
-  return std::nullopt;
-}
-
-void DeviceRegistry::submit_removal(const DevicePointer& device, WallTime now, Done done) {
-  storage::Batch batch;
-  batch.erase(storage::Family::registry, device_record_key(device->id));
-  for (const DeviceKey& key : device->keys) {
     for (const DeviceCertificate& certificate : key.certificates) {
-      if (certificate.not_after <= now) {
-        continue;
+      ids_by_serial_.emplace(TextHash{}(certificate.serial), device.id);
+    }
+  }
+  if (device.state == DeviceState::pending && device.request &&
+      pending_.emplace(device.request->time, device.id).second) {
+    ++pending_by_address_[device.request->address];
+  }
+}
+
+void DeviceRegistry::unindex_details(const Device& device) {
+  if (device.not_after) {
+    expiries_.erase({*device.not_after, device.id});
+  }
+  for (const DeviceKey& key : device.keys) {
+    if (key.not_after) {
+      expiries_.erase({*key.not_after, device.id});
+    }
+    for (const DeviceCertificate& certificate : key.certificates) {
+      const auto [begin, end] = ids_by_serial_.equal_range(TextHash{}(certificate.serial));
+      const auto at =
+          std::find_if(begin, end, [&](const auto& entry) { return entry.second == device.id; });
+      if (at != end) {
+        ids_by_serial_.erase(at);
       }
-      revoked_[certificate.serial] = certificate.not_after;
-      batch.put(storage::Family::registry, revocation_record_key(certificate.serial),
-                encode_revocation({certificate.not_after, now, device->id}));
     }
   }
-  if (revoked_.size() >= revoked_prune_at_) {
-    prune_revocations(now, batch);
+  if (device.request && pending_.erase({device.request->time, device.id}) > 0) {
+    const auto address = pending_by_address_.find(device.request->address);
+    if (address != pending_by_address_.end() && --address->second == 0) {
+      pending_by_address_.erase(address);
+    }
   }
-  committer_.submit(std::move(batch),
-                    [this, device, done = std::move(done)](const storage::Status& status) {
-                      finish_erase(device, status, done);
-                    });
 }
 
-void DeviceRegistry::prune_revocations(WallTime now, storage::Batch& batch) {
-  for (auto entry = revoked_.begin(); entry != revoked_.end();) {
-    if (entry->second > now) {
-      ++entry;
-      continue;
-    }
-    batch.erase(storage::Family::registry, revocation_record_key(entry->first));
-    entry = revoked_.erase(entry);
-  }
-  revoked_prune_at_ = std::max<std::size_t>(1024, revoked_.size() * 2);
-}
-
-void DeviceRegistry::erase(std::string_view id, std::optional<std::uint64_t> revision, WallTime now,
-                           Done done) {
-  DevicePointer device;
-  std::optional<RegistryFailure> failure;
-  {
-    const std::unique_lock lock{mutex_};
-    failure = begin_removal(id, revision, device);
-    if (!failure) {
-      submit_removal(device, now, std::move(done));
-    }
-  }
-  if (failure) {
-    done(std::move(*failure));
-    return;
-  }
-  tell(*device, Change::erased);
-}
-
-void DeviceRegistry::finish_erase(const DevicePointer& device, const storage::Status& status,
-                                  const Done& done) {
-  {
-    const std::unique_lock lock{mutex_};
-    if (status.ok()) {
-      removals_.erase(device->id);
-      for (const DeviceKey& key : device->keys) {
-        ids_by_fingerprint_.erase(key.fingerprint);
-      }
-    } else {
-      removals_.find(device->id)->second.failed = true;
-    }
-  }
-  if (!status.ok()) {
-    done(storage_failure(status));
-    return;
-  }
-  tell(*device, Change::erased);
-  done(device);
-}
-
-void DeviceRegistry::record_certificate(std::string_view id, std::string_view fingerprint,
-                                        DeviceCertificate certificate, WallTime now, Done done) {
-  std::optional<RegistryFailure> failure;
-  {
-    const std::unique_lock lock{mutex_};
-    const auto entry = devices_.find(id);
-    const bool exists = entry != devices_.end() && entry->second.visible;
-    if (exists && entry->second.newest->key(fingerprint) != nullptr) {
-      auto device = std::make_shared<Device>(*entry->second.newest);
-      const auto key =
-          std::find_if(device->keys.begin(), device->keys.end(),
-                       [&](const DeviceKey& each) { return each.fingerprint == fingerprint; });
-      add_certificate(*key, std::move(certificate), now);
-      if (device->state == DeviceState::preauthorised) {
-        device->state = DeviceState::enrolled;
-      }
-      device->changed = now;
-      ++device->revision;
-      entry->second.newest = device;
-      storage::Batch batch;
-      batch.put(storage::Family::registry, device_record_key(device->id), encode_device(*device));
-      committer_.submit(std::move(batch),
-                        [this, device, done = std::move(done)](const storage::Status& status) {
-                          finish_update(device, status, done);
-                        });
-      return;
-    }
-    failure = exists ? RegistryFailure{RegistryError::key_not_found,
-                                       "device " + std::string{id} + " has no such key"}
-                     : no_such_device(id);
-  }
-  done(std::move(*failure));
-}
-
-void DeviceRegistry::finish_update(const DevicePointer& device, const storage::Status& status,
-                                   const Done& done) {
-  bool exists = false;
-  {
-    const std::unique_lock lock{mutex_};
-    const auto entry = devices_.find(device->id);
-    exists = entry != devices_.end();
-    if (exists && status.ok()) {
-      entry->second.visible = device;  // completions come in the order of the submissions
-    } else if (exists && entry->second.newest == device) {
-      entry->second.newest = entry->second.visible;
-    }
-  }
-  if (!status.ok()) {
-    done(storage_failure(status));
-    return;
-  }
-  if (!exists) {
-    done(no_such_device(device->id));
-    return;
-  }
-  tell(*device, Change::updated);
-  done(device);
+const std::string* DeviceRegistry::indexed_owner(std::string_view fingerprint) const {
+  const auto at = ids_by_key_.find(key_hash(fingerprint));
+  return at == ids_by_key_.end() ? nullptr : &at->second;
 }
 
 DevicePointer DeviceRegistry::find(std::string_view id) const {
@@ -404,28 +163,50 @@ DevicePointer DeviceRegistry::find(std::string_view id) const {
 }
 
 DevicePointer DeviceRegistry::find_by_fingerprint(std::string_view fingerprint) const {
-  const std::shared_lock lock{mutex_};
-  const auto id = ids_by_fingerprint_.find(fingerprint);
-  if (id == ids_by_fingerprint_.end()) {
+  if (!is_valid_fingerprint(fingerprint)) {
     return nullptr;
   }
-  const auto entry = devices_.find(id->second);
-  return entry == devices_.end() ? nullptr : entry->second.visible;
+  const std::shared_lock lock{mutex_};
+  const std::string* id = indexed_owner(fingerprint);
+  const auto entry = id == nullptr ? devices_.end() : devices_.find(*id);
+  const bool has_key = entry != devices_.end() && entry->second.visible &&
+                       entry->second.visible->key(fingerprint) != nullptr;
+  return has_key ? entry->second.visible : nullptr;
 }
 
-DevicePage DeviceRegistry::list(std::string_view after, std::size_t limit) const {
-  const std::size_t count_max = std::clamp<std::size_t>(limit, 1, list_limit_max);
-  DevicePage page;
+DevicePointer DeviceRegistry::find_by_serial(std::string_view serial) const {
   const std::shared_lock lock{mutex_};
-  for (auto entry = devices_.upper_bound(after); entry != devices_.end(); ++entry) {
-    if (!entry->second.visible) {
+  const auto [begin, end] = ids_by_serial_.equal_range(TextHash{}(serial));
+  for (auto candidate = begin; candidate != end; ++candidate) {
+    const auto entry = devices_.find(candidate->second);
+    if (entry == devices_.end() || !entry->second.visible) {
       continue;
     }
-    if (page.devices.size() == count_max) {
+    for (const DeviceKey& key : entry->second.visible->keys) {
+      if (std::any_of(key.certificates.begin(), key.certificates.end(),
+                      [serial](const auto& each) { return each.serial == serial; })) {
+        return entry->second.visible;
+      }
+    }
+  }
+  return nullptr;
+}
+
+DevicePage DeviceRegistry::list(std::string_view after, std::size_t limit,
+                                std::optional<DeviceState> state) const {
+  const std::size_t count_max = std::clamp<std::size_t>(limit, 1, list_limit_max);
+  DevicePage page;
+  std::size_t visits = 0;
+  const std::shared_lock lock{mutex_};
+  for (auto entry = devices_.upper_bound(after); entry != devices_.end(); ++entry) {
+    if (page.devices.size() == count_max || visits++ == list_visits_max) {
       page.more = true;
       break;
     }
-    page.devices.push_back(entry->second.visible);
+    page.last = entry->first;
+    if (entry->second.visible && (!state || entry->second.visible->state == *state)) {
+      page.devices.push_back(entry->second.visible);
+    }
   }
   return page;
 }
@@ -435,9 +216,63 @@ std::size_t DeviceRegistry::size() const {
   return devices_.size();
 }
 
+std::size_t DeviceRegistry::pending_count() const {
+  const std::shared_lock lock{mutex_};
+  return pending_.size();
+}
+
 bool DeviceRegistry::is_revoked(std::string_view serial) const {
   const std::shared_lock lock{mutex_};
   return revoked_.find(serial) != revoked_.end();
+}
+
+std::optional<Revocation> DeviceRegistry::revocation(std::string_view serial) const {
+  const std::shared_lock lock{mutex_};
+  const auto at = revoked_.find(serial);
+  return at == revoked_.end() ? std::nullopt : std::optional{at->second};
+}
+
+std::vector<RevokedCertificate> DeviceRegistry::revocations(WallTime now) const {
+  std::vector<RevokedCertificate> found;
+  const std::shared_lock lock{mutex_};
+  found.reserve(revoked_.size());
+  for (const auto& [serial, revocation] : revoked_) {
+    if (revocation.not_after > now) {
+      found.push_back({serial, revocation});
+    }
+  }
+  return found;
+}
+
+std::vector<RevokedCertificate> DeviceRegistry::revocations_of(std::string_view id) const {
+  std::vector<RevokedCertificate> found;
+  const std::shared_lock lock{mutex_};
+  for (const auto& [serial, revocation] : revoked_) {
+    if (revocation.device == id) {
+      found.push_back({serial, revocation});
+    }
+  }
+  return found;
+}
+
+std::optional<WallTime> DeviceRegistry::next_expiry(WallTime after) const {
+  const std::shared_lock lock{mutex_};
+  const auto at = expiries_.lower_bound({after + Milliseconds{1}, std::string{}});
+  return at == expiries_.end() ? std::nullopt : std::optional{at->first};
+}
+
+std::vector<std::string> DeviceRegistry::expired_between(WallTime after, WallTime until) const {
+  std::vector<std::string> ids;
+  {
+    const std::shared_lock lock{mutex_};
+    for (auto at = expiries_.lower_bound({after + Milliseconds{1}, std::string{}});
+         at != expiries_.end() && at->first <= until; ++at) {
+      ids.push_back(at->second);
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
 }
 
 }  // namespace skerry::auth

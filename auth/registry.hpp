@@ -3,109 +3,140 @@
 // Family::registry for good; what it deliberately does not do is judge certificates or talk to
 // anybody.
 //
-//   preauthorised ──record_certificate──▶ enrolled ──erase──▶ gone, its serials revoked
+//    request_approval                 create, import
+//          │                                │
+//          ▼            approve             ▼         record_certificate
+//       pending ───────────────────▶ preauthorised ───────────────────────▶ enrolled
+//          │                           │       ▲                             │    ▲
+//          │ reject,                   │       │ resume: without certificate │    │ resume: with
+//          │ a week                    ▼       │                             ▼    │ certificate
+//          ▼                          suspended ◀──────── suspend ───────── (the same)
+//         gone                              │
+//                                           ▼  retire (from all but pending; certificates revoked)
+//                                        retired
+//
+//   state         | suspend  resume  retire | details  keys  record_certificate | approve reject
+//   pending       |    –       –       –    |    –       –           –          |   yes    yes
+//   preauthorised |   yes    as is    yes   |   yes     yes         yes         |    –      –
+//   enrolled      |   yes    as is    yes   |   yes     yes         yes         |    –      –
+//   suspended     |  as is    yes     yes   |   yes     yes          –          |    –      –
+//   retired       |    –       –     as is  |   yes      –           –          |    –      –
+//
+// "–" ends as invalid_state, "as is" succeeds and changes nothing. Erase is allowed from each: the
+// device is gone, its serials stay revoked until they expire. Registering an id or a key that only
+// a pending device holds takes it from there.
 #pragma once
 
-#include <boost/assert/source_location.hpp>
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "auth/device.hpp"
+#include "auth/device_patch.hpp"
+#include "auth/registry_outcome.hpp"
 #include "base/now.hpp"
-#include "base/result.hpp"
-#include "storage/committer.hpp"
+#include "plugin/audit.hpp"
+#include "plugin/event_sink.hpp"
 #include "storage/kv_store.hpp"
 
 namespace skerry::auth {
 
-/// `[A-Za-z0-9][A-Za-z0-9._~-]{0,63}`, but not `sub`, `pub` or `health`. Such an id is safe as a
-/// topic level, in a URI, a file name and a log line.
-bool is_valid_device_id(std::string_view id) noexcept;
-
-/// 64 lower-case hexadecimal digits: SHA-256 of a SubjectPublicKeyInfo in DER.
-bool is_valid_fingerprint(std::string_view fingerprint) noexcept;
-
-/// The numbers are on disk: append, never reorder.
-enum class DeviceState : std::uint8_t {
-  preauthorised = 1,  ///< registered, no certificate yet
-  enrolled = 2,       ///< has been given a certificate
-  pending = 3,        ///< wants in, waits for a human (not used yet)
-  suspended = 4,      ///< locked out for a time (not used yet)
-  retired = 5,        ///< locked out for good (not used yet)
+/// Who asks for a change; written into its audit record.
+struct Actor {
+  std::string name;     ///< "user:admin", "device:pump-7", "system"
+  std::string address;  ///< where from; empty for the server itself
 };
 
-/// "preauthorised", "enrolled", … as in the REST resource.
-std::string_view name_of(DeviceState state) noexcept;
-
-struct DeviceCertificate {
-  std::string serial;  ///< lower-case hex
-  WallTime not_after{};
-};
-
-struct DeviceKey {
-  std::string fingerprint;  ///< see is_valid_fingerprint()
-  WallTime added{};
-  /// Issued for this key and not expired when the last one was added, oldest first; at most
-  /// certificates_per_key_max, older ones are superseded and refused.
-  std::vector<DeviceCertificate> certificates;
-};
-
-struct Device {
-  std::string id;
-  DeviceState state = DeviceState::preauthorised;
+/// What an ETag stands for: a device of the same id that was made later is another one.
+struct DeviceVersion {
   WallTime created{};
-  WallTime changed{};
-  std::uint64_t revision = 1;  ///< grows with each change; the ETag is made of `created` and this
-  std::vector<DeviceKey> keys;
-
-  /// nullptr when the device has no such key.
-  const DeviceKey* key(std::string_view fingerprint) const noexcept;
+  std::uint64_t revision = 0;
 };
 
-/// A device as it was committed; never changes, any thread may keep it.
-using DevicePointer = std::shared_ptr<const Device>;
-
-enum class RegistryError : std::uint8_t {
-  invalid_id,           ///< 400
-  invalid_fingerprint,  ///< 400; also: none, too many, or the same one twice
-  exists,               ///< 409: the id is taken, or its removal has not been stored yet
-  key_taken,            ///< 409: a key belongs to one device only
-  not_found,            ///< 404
-  key_not_found,        ///< 404: the device has no such key
-  revision_mismatch,    ///< 412
-  limit,                ///< 507: devices_max reached
-  storage,              ///< 503: not stored; `what` says why
-};
-
-struct RegistryFailure {
-  RegistryError code = RegistryError::storage;
-  std::string what;  ///< a sentence for a human
-};
-
-[[noreturn]] void throw_exception_from_error(const RegistryFailure& failure,
-                                             const boost::source_location& where);
-
-using RegistryOutcome = Result<DevicePointer, RegistryFailure>;
-
-struct NewDevice {
-  std::string id;
-  std::vector<std::string> fingerprints;  ///< 1 … keys_per_device_max
+struct ChangeRequest {
+  WallTime now{};
+  Actor actor = {};
+  /// Only if the device still has this version, otherwise revision_mismatch.
+  std::optional<DeviceVersion> expected = {};
+  /// Joins the same commit: for a token that is used up by this change.
+  storage::Batch also = {};
 };
 
 struct DevicePage {
   std::vector<DevicePointer> devices;  ///< sorted by id (bytes)
-  bool more = false;                   ///< there are devices behind the last one
+  bool more = false;                   ///< there may be devices behind `last`
+  std::string last;                    ///< where to go on; set when `more`
+};
+
+/// A certificate to be noted, with what a rotation of keys brings along.
+struct IssuedCertificate {
+  std::string fingerprint;  ///< of the key it was issued for
+  DeviceCertificate certificate;
+  /// Rotation: the key that `fingerprint` takes over from. The new key is added when the device
+  /// does not have it, and this one ends at `overlap_end` if it did not end earlier.
+  std::string replaces = {};
+  std::optional<WallTime> overlap_end = {};
+};
+
+/// What an unknown key has shown.
+struct ApprovalRequest {
+  std::string fingerprint;
+  std::string proposed_id;  ///< CN of the CSR; taken as id when it is valid and free
+  std::string subject;      ///< for the human; cut, control characters replaced
+  std::string key_type;
+  std::string address;  ///< without the port, so that one peer counts once
+};
+
+/// A human's yes to a pending device.
+struct Approval {
+  std::string fingerprint;  ///< what the human has compared; must be that of the pending device
+  std::string id;           ///< another id; empty: as it is
+  DevicePatch details;      ///< its `keys` are ignored
+};
+
+enum class ImportConflict : std::uint8_t { fail, skip, update };
+
+struct ImportRow {
+  std::string id;
+  DevicePatch patch;
+  /// Counts for a device that is created: suspended and retired are kept, all others start as
+  /// preauthorised.
+  DeviceState state = DeviceState::preauthorised;
+};
+
+struct ImportResult {
+  enum class Kind : std::uint8_t { created, updated, unchanged, failed };
+  Kind kind = Kind::failed;
+  RegistryFailure failure;  ///< when failed
+};
+
+/// What a dry run has imported so far; about 300 bytes a device.
+class ImportOverlay {
+ public:
+  ImportOverlay();
+  ~ImportOverlay();
+  ImportOverlay(const ImportOverlay&) = delete;
+  ImportOverlay& operator=(const ImportOverlay&) = delete;
+
+ private:
+  friend class DeviceRegistry;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 /// Thread-safe: readers share a lock, changes are ordered by it. Nothing here blocks on a disk but
-/// load(). The committer must be destroyed (or drained) before the registry.
+/// load(). Each change and its audit record are one commit. What AuditLog submits to must be
+/// destroyed (or drained) before the registry. A device costs about 0.8 kB of memory.
 class DeviceRegistry {
  public:
   /// Called once: at once with an error that needs no storage, otherwise on the committer's thread
@@ -118,7 +149,7 @@ class DeviceRegistry {
   /// thread of the change or of the committer. Must not block.
   using ChangeHook = std::function<void(const Device& device, Change change)>;
 
-  explicit DeviceRegistry(storage::Committer& committer);
+  explicit DeviceRegistry(plugin::AuditLog& audit);
   DeviceRegistry(const DeviceRegistry&) = delete;
   DeviceRegistry& operator=(const DeviceRegistry&) = delete;
 
@@ -133,35 +164,101 @@ class DeviceRegistry {
 
   /// Adds a hook. Before the first change; not thread-safe.
   void on_change(ChangeHook hook);
+  /// Where durable changes are told. Before the first change; must outlive the registry.
+  void tell_events(plugin::EventSink& events);
 
-  /// Registers a device as preauthorised. It is seen by readers only once it is durable; id and
-  /// keys are reserved from now on, so the second of two wins nothing. Never blocks.
-  void create(NewDevice device, WallTime now, Done done);
+  // Changes. None of them blocks. Until a change is durable, readers see the device as it was;
+  // erase alone shows at once, since nobody must come in by a device that is being removed.
+
+  /// Registers a device as preauthorised. Id and keys are reserved from now on, so the second of
+  /// two wins nothing. Keys may be none: they can be added later.
+  void create(std::string id, DevicePatch details, ChangeRequest change, Done done);
+
+  /// Changes what the patch names. Certificates of keys that go are revoked.
+  void update(std::string_view id, DevicePatch patch, ChangeRequest change, Done done);
+
+  /// The three ways between states; see the table above.
+  void suspend(std::string_view id, ChangeRequest change, Done done);
+  void resume(std::string_view id, ChangeRequest change, Done done);
+  void retire(std::string_view id, ChangeRequest change, Done done);
+
+  /// Adds a key or, for one that the device has, changes its end. Keys past their end make room.
+  void add_key(std::string_view id, KeyWish key, ChangeRequest change, Done done);
+  /// Removes a key; its certificates are revoked for `reason`.
+  void remove_key(std::string_view id, std::string_view fingerprint, RevocationReason reason,
+                  ChangeRequest change, Done done);
+
+  /// Notes a certificate issued to `id` and makes a preauthorised device enrolled. Hand the
+  /// certificate out only when `done` says so: a device that was erased or locked out meanwhile
+  /// ends as not_found or invalid_state.
+  void record_certificate(std::string_view id, IssuedCertificate issued, ChangeRequest change,
+                          Done done);
+  /// Revokes one certificate. With key_compromise its key goes as well, and with it all others
+  /// issued for that key: whoever has the key could otherwise enrol again.
+  void revoke_certificate(std::string_view serial, RevocationReason reason, ChangeRequest change,
+                          Done done);
 
   /// Removes a device: at once for readers, `done` when that is durable. The serials of its
   /// certificates are revoked until they expire, also for a later device of the same id and key.
-  /// With `revision`: only if it still has that one. When storing failed the device stays locked
-  /// out and erase may be called again. The outcome holds the device as it was. Never blocks.
-  void erase(std::string_view id, std::optional<std::uint64_t> revision, WallTime now, Done done);
+  /// When storing failed the device stays locked out and erase may be called again. The outcome
+  /// holds the device as it was.
+  void erase(std::string_view id, ChangeRequest change, Done done);
 
-  /// Notes a certificate issued to `id` for its key `fingerprint`, and makes a preauthorised device
-  /// enrolled. Hand the certificate out only when `done` says so: a device that was erased
-  /// meanwhile ends as not_found. Never blocks.
-  void record_certificate(std::string_view id, std::string_view fingerprint,
-                          DeviceCertificate certificate, WallTime now, Done done);
+  /// An unknown key wants in: gives the pending device that stands for it, making it if need be.
+  /// Ends as `rejected` for a key that a human has refused, `limit` when too many wait, `exists`
+  /// when the key has become known meanwhile (ask again).
+  void request_approval(ApprovalRequest request, WallTime now, Done done);
+  /// Makes a pending device preauthorised, under another id if one is given.
+  void approve(std::string_view id, Approval approval, ChangeRequest change, Done done);
+  /// Drops a pending device and remembers its key for pending_life.
+  void reject(std::string_view id, std::string_view fingerprint, ChangeRequest change, Done done);
+  /// Drops who has waited longer than pending_life; request_approval does it as well.
+  void expire_pending(WallTime now);
+  /// How many have been refused because too many waited. Any thread.
+  std::uint64_t approvals_refused() const noexcept { return approvals_refused_; }
 
-  /// nullptr when there is none. Any thread; O(log n).
+  /// Imports up to import_batch_devices rows by one commit with one audit record; `done` gets a
+  /// result for each. A row sees what the rows before it have done. When storing fails, all rows
+  /// that were to change something end as `storage`. Holds the lock for about 2 µs a row.
+  using ImportDone = std::function<void(std::vector<ImportResult>)>;
+  void import(std::vector<ImportRow> rows, ImportConflict conflict, ChangeRequest change,
+              ImportDone done);
+  /// The same results without any change; `overlay` carries them from batch to batch.
+  std::vector<ImportResult> import_dry_run(const std::vector<ImportRow>& rows,
+                                           ImportConflict conflict, WallTime now,
+                                           ImportOverlay& overlay) const;
+
+  // Questions. Any thread.
+
+  /// nullptr when there is none. O(log n).
   DevicePointer find(std::string_view id) const;
   DevicePointer find_by_fingerprint(std::string_view fingerprint) const;
+  /// The device that has a good certificate of this serial.
+  DevicePointer find_by_serial(std::string_view serial) const;
 
-  /// Devices with id > `after` (empty: from the start), at most `limit` (1 … 1000). O(log n +
-  /// limit).
-  DevicePage list(std::string_view after, std::size_t limit) const;
+  /// Devices with id > `after` (empty: from the start), at most `limit` (1 … 1000), of this state
+  /// if one is given. O(log n + limit); by state it looks at no more than 10,000 devices, so that
+  /// a page may come short, even empty, and still have `more`.
+  DevicePage list(std::string_view after, std::size_t limit,
+                  std::optional<DeviceState> state = std::nullopt) const;
 
   std::size_t size() const;
+  std::size_t pending_count() const;
 
-  /// Has this serial (lower-case hex) been revoked and not expired since? Any thread.
+  /// Has this serial (lower-case hex) been revoked and not expired since?
   bool is_revoked(std::string_view serial) const;
+  std::optional<Revocation> revocation(std::string_view serial) const;
+  /// What a CRL of this moment lists, in no order. O(n), copies.
+  std::vector<RevokedCertificate> revocations(WallTime now) const;
+  /// Those of one device.
+  std::vector<RevokedCertificate> revocations_of(std::string_view id) const;
+  /// Grows when a certificate is revoked: time for a new CRL.
+  std::uint64_t revocation_epoch() const noexcept { return revocation_epoch_; }
+
+  /// The next end of a device's or a key's right behind `after`: time to judge live sessions again.
+  std::optional<WallTime> next_expiry(WallTime after) const;
+  /// Devices that have such an end in (after, until], each once.
+  std::vector<std::string> expired_between(WallTime after, WallTime until) const;
 
  private:
   struct Entry {
@@ -169,9 +266,28 @@ class DeviceRegistry {
     DevicePointer newest;   ///< what has been handed to the committer
   };
   struct Removal {
-    DevicePointer device;
-    bool failed = false;  ///< storing failed: may be tried again
+    DevicePointer device;   ///< as it was last handed to the committer
+    DevicePointer visible;  ///< as it was last durable; may hold keys that `device` had lost
+    bool failed = false;    ///< storing failed: may be tried again
   };
+  /// One device's part of a commit under way.
+  struct Staged {
+    DevicePointer before;  ///< null for a creation
+    DevicePointer after;
+    std::vector<RevokedCertificate> revoked;
+    std::vector<DevicePointer> dropped;  ///< pending devices that give way
+  };
+  /// A change of one device: what it is called and what it does to a copy.
+  struct Edit {
+    const char* action;  ///< of the audit record
+    RevocationReason reason = RevocationReason::superseded;
+    /// Says whether anything has changed. Called under the lock.
+    std::function<Result<bool, RegistryFailure>(Device&)> apply;
+  };
+  friend class ImportOverlay;
+  struct ImportView;
+  struct LiveView;
+  struct OverlayView;
   struct TextHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const noexcept {
@@ -180,27 +296,82 @@ class DeviceRegistry {
   };
   template <typename Value>
   using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+  /// SHA-256 as bytes: half of its text, and no second allocation.
+  using KeyHash = std::array<unsigned char, 32>;
+  struct KeyHashHash {
+    std::size_t operator()(const KeyHash& hash) const noexcept;
+  };
 
-  std::optional<RegistryFailure> refuse_create(const NewDevice& device) const;
-  void finish_create(const DevicePointer& device, const storage::Status& status, const Done& done);
-  void finish_update(const DevicePointer& device, const storage::Status& status, const Done& done);
-  void finish_erase(const DevicePointer& device, const storage::Status& status, const Done& done);
-  std::optional<RegistryFailure> begin_removal(std::string_view id,
-                                               std::optional<std::uint64_t> revision,
+  static KeyHash key_hash(std::string_view fingerprint) noexcept;
+  const std::string* indexed_owner(std::string_view fingerprint) const;
+  DevicePointer key_owner(std::string_view fingerprint) const;
+
+  void modify(std::string_view id, ChangeRequest change, const Edit& edit, const Done& done);
+  std::optional<RegistryFailure> modify_locked(std::string_view id, ChangeRequest& change,
+                                               const Edit& edit, const Done& done,
+                                               DevicePointer& unchanged);
+  std::optional<RegistryFailure> refuse_create(const Device& device) const;
+  std::optional<RegistryFailure> refuse_keys(const Device& device) const;
+  void create_locked(std::shared_ptr<Device> device, ChangeRequest& change, const char* action,
+                     const Done& done);
+  Staged stage(DevicePointer before, DevicePointer after, RevocationReason reason,
+               storage::Batch& batch);
+  void drop_pending(const DevicePointer& device, storage::Batch& batch, Staged& staged);
+  void submit(Staged staged, const char* action, ChangeRequest& change, storage::Batch batch,
+              const Done& done);
+  void finish(const Staged& staged, const char* action, const storage::Status& status,
+              const Done& done, WallTime now);
+  void settle(const Staged& staged, bool stored);
+  void settle_dropped(const Staged& staged, bool stored);
+  void show(Entry& entry, const DevicePointer& device);
+  void index_details(const Device& device);
+  void unindex_details(const Device& device);
+  void release_keys(const Device& device, const Entry* entry);
+  void announce(const Staged& staged, const char* action, WallTime now) const;
+
+  std::optional<RegistryFailure> begin_removal(std::string_view id, const ChangeRequest& change,
                                                DevicePointer& device);
-  void submit_removal(const DevicePointer& device, WallTime now, Done done);
+  void remove(std::string_view id, ChangeRequest change, const Edit& why, Done done);
+  void submit_removal(const DevicePointer& device, const Edit& why, ChangeRequest& change,
+                      Done done);
+  void finish_erase(const DevicePointer& device, const char* action, const storage::Status& status,
+                    const Done& done, WallTime now);
   void prune_revocations(WallTime now, storage::Batch& batch);
+  std::optional<RegistryFailure> refuse_request(const ApprovalRequest& request, WallTime now,
+                                                DevicePointer& known);
+  std::string free_id(const ApprovalRequest& request) const;
+  static std::optional<RegistryFailure> refuse_answer(std::string_view id,
+                                                      const DevicePointer& pending,
+                                                      std::string_view fingerprint,
+                                                      const ChangeRequest& change);
+  void remember_rejection(std::string_view fingerprint, WallTime now, storage::Batch& batch);
+  static ImportResult plan_row(ImportView& view, const ImportRow& row, ImportConflict conflict,
+                               WallTime now);
+  static std::string describe_import(const std::vector<Staged>& staged);
+  void finish_import(const std::vector<Staged>& staged, const storage::Status& status,
+                     WallTime now);
   void load_entry(std::string_view key, std::string_view value, Loaded& loaded);
   void tell(const Device& device, Change change) const;
 
-  storage::Committer& committer_;
+  plugin::AuditLog& audit_;
+  plugin::NoEvents no_events_;
+  plugin::EventSink* events_ = &no_events_;
   std::vector<ChangeHook> hooks_;
   mutable std::shared_mutex mutex_;
   std::map<std::string, Entry, std::less<>> devices_;
-  TextMap<std::string> ids_by_fingerprint_;  ///< also of creations and removals under way
-  TextMap<WallTime> revoked_;                ///< serial → notAfter
-  std::size_t revoked_prune_at_ = 1024;      ///< size at which expired ones are looked for
+  /// Fingerprint → id; also of creations and removals under way.
+  std::unordered_map<KeyHash, std::string, KeyHashHash> ids_by_key_;
+  /// Hash of a serial → id of a visible device; a candidate to look at, not a proof.
+  std::unordered_multimap<std::size_t, std::string> ids_by_serial_;
+  std::set<std::pair<WallTime, std::string>> expiries_;  ///< ends of devices and keys
+  std::set<std::pair<WallTime, std::string>> pending_;   ///< by the time of the request
+  std::map<std::string, std::size_t, std::less<>> pending_by_address_;
+  TextMap<WallTime> rejected_;           ///< fingerprint → when
+  TextMap<Revocation> revoked_;          ///< by serial
+  std::size_t revoked_prune_at_ = 1024;  ///< size at which expired ones are looked for
   std::map<std::string, Removal, std::less<>> removals_;
+  std::atomic<std::uint64_t> approvals_refused_{0};
+  std::atomic<std::uint64_t> revocation_epoch_{0};
 };
 
 }  // namespace skerry::auth

@@ -63,6 +63,33 @@ inline constexpr std::size_t keys_per_device_max = 8;
 /// Certificates per key that are good at the same time; the oldest give way.
 inline constexpr std::size_t certificates_per_key_max = 16;
 
+/// What may be written down of a device: bytes of its name, model and serial number (each), tags
+/// and attributes with their bytes. More is refused with the field.
+inline constexpr std::size_t device_text_bytes_max = 128;
+inline constexpr std::size_t tags_per_device_max = 64;
+inline constexpr std::size_t tag_bytes_max = 64;
+inline constexpr std::size_t attributes_per_device_max = 64;
+inline constexpr std::size_t attribute_name_bytes_max = 64;
+inline constexpr std::size_t attribute_value_bytes_max = 256;
+
+/// Unknown devices that wait for a human at the same time, in all and from one address; more are
+/// refused and counted. Who has waited for pending_life is dropped; a rejection is remembered as
+/// long, the oldest give way. Of what they say of themselves enrolment_text_bytes_max are kept.
+inline constexpr std::size_t pending_devices_max = 1000;
+inline constexpr std::size_t pending_per_address_max = 32;
+inline constexpr std::size_t rejected_keys_max = 1000;
+inline constexpr std::chrono::hours pending_life{7 * 24};
+inline constexpr std::size_t enrolment_text_bytes_max = 256;
+
+/// Import of devices: bytes of a line, lines and bytes of a file, errors that are reported one by
+/// one, and devices that join one commit. A line too long is an error of that line; behind the
+/// other two the import stops and says so.
+inline constexpr std::size_t import_line_bytes_max = 64 * 1024;
+inline constexpr std::size_t import_lines_max = 250'000;
+inline constexpr std::size_t import_bytes_max = 256 * 1024 * 1024;
+inline constexpr std::size_t import_errors_max = 10'000;
+inline constexpr std::size_t import_batch_devices = 256;
+
 /// Bytes of an enrolment request.
 inline constexpr std::size_t enrolment_bytes_max = 64 * 1024;
 

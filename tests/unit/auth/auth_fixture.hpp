@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,36 @@ struct TemporaryDirectory {
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 };
 
+/// Stores as PlainAudit does and keeps what it was told.
+class NotingAudit final : public plugin::AuditLog {
+ public:
+  explicit NotingAudit(storage::Committer& committer) : committer_(committer) {}
+  void submit(storage::Batch batch, plugin::AuditEvent event,
+              storage::Committer::Done done) override {
+    {
+      const std::lock_guard lock{mutex_};
+      events_.push_back(std::move(event));
+    }
+    committer_.submit(std::move(batch), std::move(done));
+  }
+  void note(plugin::AuditEvent) override {}
+
+  std::vector<plugin::AuditEvent> events() const {
+    const std::lock_guard lock{mutex_};
+    return events_;
+  }
+
+ private:
+  storage::Committer& committer_;
+  mutable std::mutex mutex_;
+  std::vector<plugin::AuditEvent> events_;
+};
+
 /// The registry with what is below it; restart() is a new process on the same store.
 struct RegistryFixture {
   std::unique_ptr<storage::MemoryStore> store = storage::MemoryStore::create();
   std::unique_ptr<storage::Committer> committer;
+  std::unique_ptr<NotingAudit> audit;
   std::unique_ptr<auth::DeviceRegistry> registry;
 
   RegistryFixture() { restart(); }
@@ -42,7 +69,8 @@ struct RegistryFixture {
   auth::DeviceRegistry::Loaded restart() {
     committer.reset();
     committer = std::make_unique<storage::Committer>(*store, storage::CommitterOptions{});
-    registry = std::make_unique<auth::DeviceRegistry>(*committer);
+    audit = std::make_unique<NotingAudit>(*committer);
+    registry = std::make_unique<auth::DeviceRegistry>(*audit);
     return registry->load(*store);
   }
 
@@ -56,18 +84,35 @@ struct RegistryFixture {
   }
 
   auth::RegistryOutcome create(const std::string& id, std::vector<std::string> fingerprints) {
-    return wait([&](auto done) { registry->create({id, fingerprints}, start_of_test, done); });
+    auth::DevicePatch details;
+    details.keys.emplace();
+    for (std::string& fingerprint : fingerprints) {
+      details.keys->push_back({std::move(fingerprint)});
+    }
+    return create(id, std::move(details));
   }
-  auth::RegistryOutcome erase(const std::string& id,
-                              std::optional<std::uint64_t> revision = std::nullopt) {
-    return wait([&](auto done) { registry->erase(id, revision, start_of_test, done); });
+  auth::RegistryOutcome create(const std::string& id, auth::DevicePatch details) {
+    return wait([&](auto done) { registry->create(id, details, change(), done); });
+  }
+  auth::RegistryOutcome erase(const std::string& id, auth::ChangeRequest request = change()) {
+    return wait([&](auto done) { registry->erase(id, request, done); });
   }
   auth::RegistryOutcome record(const std::string& id, const std::string& fingerprint,
                                const std::string& serial,
                                WallTime not_after = start_of_test + std::chrono::hours{1}) {
     return wait([&](auto done) {
-      registry->record_certificate(id, fingerprint, {serial, not_after}, start_of_test, done);
+      registry->record_certificate(id, {fingerprint, {serial, not_after, start_of_test}}, change(),
+                                   done);
     });
+  }
+
+  /// What a test asks for as an operator, `later` after the start.
+  static auth::ChangeRequest change() { return change(Milliseconds{0}); }
+  static auth::ChangeRequest change(Milliseconds later) {
+    auth::ChangeRequest request;
+    request.now = start_of_test + later;
+    request.actor = {"user:admin", "192.0.2.7"};
+    return request;
   }
 };
 

@@ -47,8 +47,8 @@ TEST_CASE("a created device is found by id and key, and by nothing else") {
 TEST_CASE("ids and fingerprints that break the rules are refused") {
   RegistryFixture fixture;
   CHECK(error_of(fixture.create("sub", {fingerprint(1)})) == RegistryError::invalid_id);
-  CHECK(error_of(fixture.create("d", {})) == RegistryError::invalid_fingerprint);
-  CHECK(error_of(fixture.create("d", {"abc"})) == RegistryError::invalid_fingerprint);
+  CHECK(error_of(fixture.create("d", std::vector<std::string>{"abc"})) ==
+        RegistryError::invalid_fingerprint);
   CHECK(error_of(fixture.create("d", {std::string(64, 'A')})) ==
         RegistryError::invalid_fingerprint);
   CHECK(error_of(fixture.create("d", {fingerprint(1), fingerprint(1)})) ==
@@ -160,7 +160,7 @@ TEST_CASE("an erased device is gone at once, its serials stay revoked, also afte
   REQUIRE(fixture.record("d1", fingerprint(1), "aa").has_value());
   REQUIRE(fixture.record("d1", fingerprint(1), "bb").has_value());
   std::promise<void> durable;
-  fixture.registry->erase("d1", std::nullopt, test::start_of_test,
+  fixture.registry->erase("d1", RegistryFixture::change(),
                           [&](auth::RegistryOutcome) { durable.set_value(); });
   CHECK_FALSE(fixture.registry->find("d1"));
   CHECK_FALSE(fixture.registry->find_by_fingerprint(fingerprint(1)));
@@ -179,9 +179,14 @@ TEST_CASE("an erased device is gone at once, its serials stay revoked, also afte
 TEST_CASE("erasing wants the revision that was seen") {
   RegistryFixture fixture;
   REQUIRE(fixture.create("d1", {fingerprint(1)}).has_value());
-  CHECK(error_of(fixture.erase("d1", 2)) == RegistryError::revision_mismatch);
+  auth::ChangeRequest change = RegistryFixture::change();
+  change.expected = {test::start_of_test, 2};
+  CHECK(error_of(fixture.erase("d1", change)) == RegistryError::revision_mismatch);
+  change.expected = {test::start_of_test - std::chrono::hours{1}, 1};  // an earlier "d1"
+  CHECK(error_of(fixture.erase("d1", change)) == RegistryError::revision_mismatch);
   CHECK(fixture.registry->find("d1"));
-  CHECK(fixture.erase("d1", 1).has_value());
+  change.expected = {test::start_of_test, 1};
+  CHECK(fixture.erase("d1", change).has_value());
   CHECK(error_of(fixture.erase("d1")) == RegistryError::not_found);
 }
 
@@ -210,8 +215,8 @@ TEST_CASE("a certificate under way when its device is erased is not handed out a
   // leave nothing that is good.
   std::promise<bool> recorded;
   fixture.registry->record_certificate(
-      "d1", fingerprint(1), {"aa", test::start_of_test + std::chrono::hours{1}},
-      test::start_of_test,
+      "d1", {fingerprint(1), {"aa", test::start_of_test + std::chrono::hours{1}}},
+      RegistryFixture::change(),
       [&](auth::RegistryOutcome outcome) { recorded.set_value(outcome.has_value()); });
   CHECK(fixture.erase("d1").has_value());
   recorded.get_future().wait();
