@@ -7,7 +7,7 @@ CYCLES ?= 50
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle throughput clean
+.PHONY: build run test check asan tsan fuzz crash idle throughput filter-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -54,6 +54,12 @@ throughput: build  ## first look at throughput beside Mosquitto
 	@scripts/install-dependencies build test
 	@scripts/build-load build/load
 	@/usr/bin/python3 perf/throughput.py --binaries build/release/bin --load build/load
+
+filter-bench:  ## filters over 100,000 devices; fails above 50 ms at the 99th percentile
+	@scripts/install-dependencies build
+	@$(call configure,release) -DSKERRY_TESTS=OFF
+	@cmake --build build/release -j $(JOBS) --target skerry-filter-bench
+	@build/release/bin/skerry-filter-bench
 
 clean:
 	@rm -rf build

@@ -1,5 +1,6 @@
 // A view of something callable, for arguments that are only called while the call lasts: no
-// allocation and no ownership, unlike std::function. Never stored.
+// allocation and no ownership, unlike std::function. Never stored. A function is given as
+// &function.
 #pragma once
 
 #include <type_traits>
@@ -13,10 +14,13 @@ class FunctionRef;
 template <typename Return, typename... Arguments>
 class FunctionRef<Return(Arguments...)> {
  public:
+  // clang-format off
   template <typename Callable>
-  requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef> &&
-           std::is_invocable_r_v<Return, Callable&, Arguments...>) FunctionRef(Callable&& callable)
-  noexcept  // NOLINT: implicit, as a parameter
+    requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef> &&
+             std::is_object_v<std::remove_reference_t<Callable>> &&
+             std::is_invocable_r_v<Return, Callable&, Arguments...>)
+  FunctionRef(Callable&& callable) noexcept  // NOLINT: implicit, as a parameter
+      // clang-format on
       : object_(const_cast<void*>(static_cast<const void*>(&callable))),
         call_([](void* object, Arguments... arguments) -> Return {
           return (*static_cast<std::remove_reference_t<Callable>*>(object))(
