@@ -44,6 +44,7 @@ class NotingAudit final : public plugin::AuditLog {
     committer_.submit(std::move(batch), std::move(done));
   }
   void note(plugin::AuditEvent) override {}
+  void refused(const plugin::Refusal&) noexcept override {}
 
   std::vector<plugin::AuditEvent> events() const {
     const std::lock_guard lock{mutex_};
