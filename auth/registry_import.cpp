@@ -231,14 +231,21 @@ void DeviceRegistry::import(std::vector<ImportRow> rows, ImportConflict conflict
 }
 
 std::string DeviceRegistry::describe_import(const std::vector<Staged>& staged) {
+  constexpr std::size_t ids_bytes_max = audit_detail_bytes_max - 256;
   std::size_t created = 0;
+  std::size_t left_out = 0;
   std::string ids;
   for (const Staged& each : staged) {
     created += each.before ? 0 : 1;
+    if (ids.size() + each.after->id.size() + 3 > ids_bytes_max) {
+      ++left_out;
+      continue;
+    }
     ids += (ids.empty() ? "\"" : ",\"") + each.after->id + "\"";
   }
   return R"({"created":)" + std::to_string(created) + R"(,"updated":)" +
-         std::to_string(staged.size() - created) + R"(,"devices":[)" + ids + "]}";
+         std::to_string(staged.size() - created) + R"(,"leftOut":)" + std::to_string(left_out) +
+         R"(,"devices":[)" + ids + "]}";
 }
 
 void DeviceRegistry::finish_import(const std::vector<Staged>& staged, const storage::Status& status,

@@ -74,7 +74,6 @@ struct Application::Impl {
   std::unique_ptr<storage::Committer> committer;
   std::unique_ptr<auth::Audit> audit;
   std::unique_ptr<auth::CertificateAuthority> authority;
-  std::unique_ptr<plugin::AuditLog> audit;
   std::unique_ptr<auth::DeviceRegistry> registry;
   std::unique_ptr<auth::CertificateAuthenticator> certificates;
   auth::DevicePolicy policy;

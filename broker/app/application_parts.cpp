@@ -131,7 +131,6 @@ void Application::Impl::open_identity() {
   certificate_options.device_certificate_life = configuration.identity.device_certificate_life;
   certificate_options.server_certificate_life = configuration.identity.server_certificate_life;
   authority = auth::CertificateAuthority::open(certificate_options, read_clocks().wall);
-  audit = std::make_unique<plugin::PlainAudit>(*committer);
   registry = std::make_unique<auth::DeviceRegistry>(*audit);
   const auto loaded = registry->load(*store);
   if (!loaded.status.ok()) {
