@@ -57,6 +57,13 @@ std::string_view device_id_of(const crypto::CertificateFields& fields) {
   return is_valid_device_id(found) ? found : std::string_view{};
 }
 
+const DeviceCertificate* recorded(const DeviceKey& key, std::string_view serial) {
+  const auto found =
+      std::find_if(key.certificates.begin(), key.certificates.end(),
+                   [&](const auto& certificate) { return certificate.serial == serial; });
+  return found == key.certificates.end() ? nullptr : &*found;
+}
+
 std::optional<Violation> check_registration(const DeviceRegistry& registry,
                                             const plugin::Identity& identity, WallTime now) {
   if (registry.is_revoked(identity.certificate_serial)) {
@@ -87,10 +94,7 @@ std::optional<Violation> check_registration(const DeviceRegistry& registry,
   if (key->not_after && *key->not_after <= now) {
     return ban("the right of this key has ended; use the one that took over");
   }
-  const bool is_recorded = std::any_of(
-      key->certificates.begin(), key->certificates.end(),
-      [&](const auto& certificate) { return certificate.serial == identity.certificate_serial; });
-  if (!is_recorded) {
+  if (recorded(*key, identity.certificate_serial) == nullptr) {
     return ban("the client certificate has been superseded; enrol again");
   }
   return std::nullopt;
@@ -156,12 +160,55 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   return identity;
 }
 
-bool CertificateAuthenticator::is_still_valid(const plugin::Identity& identity,
-                                              WallTime now) const {
-  if (identity.kind != plugin::IdentityKind::device || identity.certificate_serial.empty()) {
-    return true;
+// The order matters for sessions that wait for their device: a certificate that has merely run out
+// takes nothing with it, whatever has been forgotten about it since.
+plugin::Standing CertificateAuthenticator::standing(const plugin::Identity& identity,
+                                                    WallTime now) const {
+  using State = plugin::Standing::State;
+  if (identity.kind != plugin::IdentityKind::device) {
+    return {now < identity.not_after ? State::valid : State::expired, identity.not_after};
   }
-  return now < identity.not_after && !check_registration(registry_, identity, now);
+  const DevicePointer device = registry_.find(identity.name);
+  if (!device) {
+    return {State::erased};
+  }
+  switch (device->state) {
+    case DeviceState::enrolled:
+      break;
+    case DeviceState::preauthorised:
+    case DeviceState::pending:
+      return {State::denied};
+    case DeviceState::suspended:
+      return {State::suspended};
+    case DeviceState::retired:
+      return {State::retired};
+  }
+  if (device->is_expired(now)) {
+    return {State::expired};
+  }
+  if (identity.certificate_serial.empty()) {
+    return {State::valid, device->not_after.value_or(WallTime::max())};  // of an older record
+  }
+  return standing_of_certificate(*device, identity, now);
+}
+
+plugin::Standing CertificateAuthenticator::standing_of_certificate(
+    const Device& device, const plugin::Identity& identity, WallTime now) const {
+  using State = plugin::Standing::State;
+  if (registry_.is_revoked(identity.certificate_serial)) {
+    return {State::revoked};
+  }
+  const DeviceKey* key = device.key(identity.key_fingerprint);
+  const DeviceCertificate* certificate =
+      key == nullptr ? nullptr : recorded(*key, identity.certificate_serial);
+  if (certificate == nullptr) {  // superseded, or forgotten because it has run out
+    return {now < identity.not_after ? State::revoked : State::expired};
+  }
+  // What the registry says, not what the identity was told at first: an end may have been moved.
+  const WallTime until =
+      std::min({certificate->not_after, device.not_after.value_or(WallTime::max()),
+                key->not_after.value_or(WallTime::max())});
+  return {now < until ? State::valid : State::expired, until};
 }
 
 }  // namespace skerry::auth

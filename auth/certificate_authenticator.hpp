@@ -8,6 +8,7 @@
 #include "auth/registry.hpp"
 #include "crypto/certificate.hpp"
 #include "plugin/authenticator.hpp"
+#include "plugin/standing.hpp"
 
 namespace skerry::auth {
 
@@ -24,13 +25,15 @@ class CertificateAuthenticator : public plugin::Authenticator {
   void authenticate(const plugin::Credentials& credentials, SteadyTime deadline,
                     Done done) override;
 
-  /// Would this identity, found earlier, still be let in at `now`? For whoever has to look again
-  /// after something has changed: a session that was being set up while its device was erased.
-  /// True for identities without a certificate. No cryptography.
-  bool is_still_valid(const plugin::Identity& identity, WallTime now) const;
+  /// What has become at `now` of an identity found earlier, for whoever has to look again after
+  /// something has changed: live sessions, those that wait for their device, one that was being set
+  /// up meanwhile. Identities that are no devices stay valid. No cryptography.
+  plugin::Standing standing(const plugin::Identity& identity, WallTime now) const;
 
  private:
   Result<plugin::Identity, mqtt::Violation> identify(const plugin::Credentials& credentials) const;
+  plugin::Standing standing_of_certificate(const Device& device, const plugin::Identity& identity,
+                                           WallTime now) const;
 
   const DeviceRegistry& registry_;
   crypto::Certificate device_ca_;

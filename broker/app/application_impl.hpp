@@ -48,6 +48,8 @@ struct Application::Impl {
   TlsHolder& hold_tls(std::function<transport::TlsOptions()> make);
   std::vector<std::string> not_ready_reasons() const;
   std::string metrics() const;
+  /// Asked by the cores for live sessions and those that wait; see net::ServerOptions::still_valid.
+  plugin::Standing standing(const plugin::Identity& identity, WallTime now) const;
 
   // application.cpp: running.
   void await_signal();

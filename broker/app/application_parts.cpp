@@ -144,10 +144,8 @@ void Application::Impl::open_identity() {
   certificates = std::make_unique<auth::CertificateAuthenticator>(
       *registry, authority->device_ca(), [] { return read_clocks().wall; });
   registry->on_change([this](const auth::Device& device, auth::DeviceRegistry::Change change) {
-    if (change == auth::DeviceRegistry::Change::erased) {
-      policy.advance_epoch();
-      server->disconnect_owner("device:" + device.id, mqtt::Reason::administrative_action,
-                               [](std::uint64_t) {});
+    if (change != auth::DeviceRegistry::Change::created) {
+      server->reevaluate("device:" + device.id, [](std::uint64_t) {});
     }
   });
 }
@@ -220,7 +218,7 @@ void Application::Impl::make_server() {
   network.audit = audit.get();
   network.random = crypto::random_bytes;
   network.still_valid = [this](const plugin::Identity& identity, WallTime now) {
-    return certificates->is_still_valid(identity, now);
+    return standing(identity, now);
   };
   network.log = [this](int level, std::string_view event, std::string_view client,
                        std::string_view detail) {
@@ -303,6 +301,14 @@ void Application::Impl::make_metrics_port() {
   port.log = [this](std::string_view line) { log.information("metrics_http", line); };
   metrics_port = std::make_unique<http::Server>(io, std::move(port),
                                                 admin_api::health_endpoints(std::move(health)));
+}
+
+plugin::Standing Application::Impl::standing(const plugin::Identity& identity, WallTime now) const {
+  using State = plugin::Standing::State;
+  const plugin::Standing found = certificates->standing(identity, now);
+  // Whose registration cannot be read does not get in, but keeps what waits for it.
+  return found.state == State::erased && !registry_is_whole ? plugin::Standing{State::denied}
+                                                            : found;
 }
 
 std::string Application::Impl::metrics() const {

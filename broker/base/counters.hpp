@@ -57,6 +57,8 @@ struct alignas(64) Counters {
   Counter keep_alive_timeouts;
   Counter plugin_exceptions;
   Counter wills_published;
+  Counter broker_messages;  ///< published by the broker itself
+  Counter rights_ended;     ///< sessions that lost a right they had, and what hung on it
   Counter commit_failures;
   Counter reads_paused;  ///< times a connection was not read because we were behind
   Counter dropped[static_cast<int>(DropReason::count_)];

@@ -56,6 +56,13 @@ void append_connack(std::string& out, mqtt::Version version, const mqtt::Violati
   mqtt::encode(connack, version, out);
 }
 
+/// For a right that has ended between the authenticator's answer and the opening of the session.
+mqtt::Violation refusal_of(plugin::Standing::State state) {
+  return plugin::reason_of(state) == mqtt::Reason::administrative_action
+             ? mqtt::Violation{mqtt::Reason::banned, "the right to connect was taken back"}
+             : mqtt::Violation{mqtt::Reason::not_authorized, "the right to connect has ended"};
+}
+
 }  // namespace
 
 Admission::Admission(AdmissionOptions options, Traffic& traffic, shard::Shard& shard,
@@ -184,10 +191,13 @@ void Admission::arrive(Arrival arrival, Now now) {
 void Admission::open(Connection& connection, Now now) {
   const std::shared_ptr<Attempt> attempt = std::move(connection.attempt_);
   connection.attempt_.reset();
-  const auto& still_valid = options_.server->still_valid;
-  if (still_valid && !still_valid(attempt->identity, now.wall)) {
-    deny(connection, *attempt, {mqtt::Reason::not_authorized, "the registration has ended"});
-    return;
+  if (const auto& still_valid = options_.server->still_valid) {
+    const plugin::Standing standing = still_valid(attempt->identity, now.wall);
+    if (!standing.valid()) {
+      deny(connection, *attempt, refusal_of(standing.state));
+      return;
+    }
+    attempt->identity.not_after = standing.until;
   }
   connection.phase_ = Phase::attached;
   const WallTime not_after = attempt->identity.not_after;

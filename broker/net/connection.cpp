@@ -29,4 +29,8 @@ void Connection::pause_reading(bool paused) {
   traffic_.pause(*this, paused);
 }
 
+void Connection::expires_at(WallTime when) {
+  traffic_.set_not_after(*this, when);
+}
+
 }  // namespace skerry::net

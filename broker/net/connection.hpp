@@ -73,6 +73,7 @@ class Connection final : public session::Link {
   void output_changed() override;
   void close(session::CloseCause cause) override;
   void pause_reading(bool paused) override;
+  void expires_at(WallTime when) override;
 
   std::size_t unsent_bytes() const noexcept { return output_.size() - sent_; }
 

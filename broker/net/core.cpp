@@ -33,6 +33,8 @@ shard::ShardOptions shard_options(Common& common, CoreIndex index, Counters& cou
   options.authorizer = common.options.authorizer;
   options.tap = common.options.tap;
   options.audit = common.options.audit;
+  options.still_valid = common.options.still_valid;
+  options.drop_revoked_queues = common.options.drop_revoked_queues;
   options.counters = &counters;
   options.next_id = &common.next_id;
   options.restore = common.restore;

@@ -31,6 +31,8 @@ struct Common {
   ServerOptions options;
   std::atomic<std::uint64_t> next_id{1};
   std::atomic<std::uint32_t> connections_open{0};
+  std::atomic<std::size_t> broker_message_bytes{0};  // handed over and not yet routed
+  std::atomic<bool> stopped{false};
   std::uint32_t connections_max = 0;
   std::shared_ptr<shard::RestoreTable> restore = shard::make_restore_table();
   std::vector<std::unique_ptr<Core>> cores;

@@ -14,6 +14,7 @@
 #include "plugin/authenticator.hpp"
 #include "plugin/authorizer.hpp"
 #include "plugin/message_tap.hpp"
+#include "shard/shard.hpp"
 #include "storage/committer.hpp"
 #include "transport/tls_context.hpp"
 
@@ -45,9 +46,10 @@ struct ServerOptions {
   storage::Committer* committer = nullptr;
   std::function<std::string(std::size_t bytes)> random;  ///< any thread
   /// Asked on the core just before a session opens, since rights may have ended while the
-  /// connection was carried from core to core; null: everything found earlier holds. Any core,
-  /// never blocks.
-  std::function<bool(const plugin::Identity& identity, WallTime now)> still_valid;
+  /// connection was carried from core to core, again by AdminView::reevaluate() and at start for
+  /// sessions that were kept; null: everything found earlier holds. Any core, never blocks.
+  shard::StillValid still_valid;
+  bool drop_revoked_queues = true;  ///< see shard::ShardOptions
   LogFunction log = [](int, std::string_view, std::string_view, std::string_view) {};
   std::vector<Listener> listeners;
 };

@@ -42,6 +42,12 @@ class Server final : public plugin::AdminView {
   std::vector<const Counters*> counters() const override;
   void disconnect_owner(std::string owner, mqtt::Reason reason,
                         std::function<void(std::uint64_t closed)> done) override;
+  void publish(plugin::BrokerMessage message, std::function<void(storage::Status)> done) override;
+  void reevaluate(std::string owner, std::function<void(std::uint64_t ended)> done) override;
+  void disconnect_certificate(std::string serial, mqtt::Reason reason,
+                              std::function<void(std::uint64_t closed)> done) override;
+  void disconnect_key(std::string fingerprint, mqtt::Reason reason,
+                      std::function<void(std::uint64_t closed)> done) override;
   void list_clients(ClientQuery query,
                     std::function<void(std::vector<plugin::ClientInfo>)> done) override;
   bool loops_alive(std::uint32_t seconds) const override;

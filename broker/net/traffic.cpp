@@ -278,6 +278,17 @@ void Traffic::expire(Connection& connection, Now now) {
   deadlines_.set(connection.id_.slot, now.steady + std::min(rest, expiry_check_max));
 }
 
+// A time that has passed already is noticed by the timer of this turn, not in the middle of it.
+void Traffic::set_not_after(Connection& connection, WallTime when) {
+  connection.not_after_ = when;
+  if (connection.phase_ == Phase::attached) {
+    deadlines_.clear(connection.id_.slot);
+    if (when != WallTime::max()) {
+      deadlines_.set(connection.id_.slot, turn_);
+    }
+  }
+}
+
 void Traffic::wait_for_authenticator(Connection& connection) {
   connection.phase_ = Phase::authenticate;
   update_interest(connection);

@@ -77,6 +77,7 @@ class Traffic {
   void mark_dirty(Connection& connection);
   void begin_close(Connection& connection);
   void pause(Connection& connection, bool paused);
+  void set_not_after(Connection& connection, WallTime when);
 
   /// Ends a connection that was never attached, after what is in its output.
   void refuse(Connection& connection);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/now.hpp"
+
 namespace skerry::session {
 
 /// Why a connection ended, as seen from our side; shown in presence and logs.
@@ -16,11 +18,23 @@ enum class CloseCause : std::uint8_t {
   keep_alive_timeout,
   protocol_error,
   taken_over,
-  administrative,  ///< revoked, suspended, removed, policy
+  administrative,  ///< an operator wanted it so; the client keeps its rights
   server_shutdown,
   slow_consumer,
   storage_failure,
+  // From here on the rights of the client have ended, and its will with them.
+  not_authorized,  ///< what its policy took away, or credentials that are good no more
+  expired,
+  revoked,
+  suspended,
+  retired,
+  erased,
 };
+
+/// Has the connection ended because its client may not be here any more?
+constexpr bool ends_rights(CloseCause cause) noexcept {
+  return cause >= CloseCause::not_authorized;
+}
 
 class Link {
  public:
@@ -38,6 +52,10 @@ class Link {
 
   /// Stops (true) or goes on (false) reading from the peer; used while we are behind.
   virtual void pause_reading(bool paused) = 0;
+
+  /// The right to be connected ends at `when`, not when it was said at first: Shard::expire() is to
+  /// be called then.
+  virtual void expires_at(WallTime when) = 0;
 
  protected:
   ~Link() = default;

@@ -363,6 +363,28 @@ mqtt::PacketId Session::next_packet_id() noexcept {
   return mqtt::PacketId{last_packet_id_};
 }
 
+std::vector<Delivery> Session::take_undelivered(
+    const std::function<bool(const Delivery&)>& unwanted) {
+  std::vector<Delivery> taken;
+  inflight_.erase_if([&](Delivery& delivery) {
+    if (delivery.qos != mqtt::Qos::at_least_once || !delivery.message || !unwanted(delivery)) {
+      return false;
+    }
+    on_wire_ -= delivery.on_wire ? 1 : 0;
+    taken.push_back(std::move(delivery));
+    return true;
+  });
+  queue_.erase_if([&](Delivery& delivery) {
+    if (!unwanted(delivery)) {
+      return false;
+    }
+    queue_bytes_ -= delivery.message->size_bytes();
+    taken.push_back(std::move(delivery));
+    return true;
+  });
+  return taken;
+}
+
 void Session::restore_queued(Delivery delivery) {
   delivery.state = State::queued;
   queue_bytes_ += delivery.message->size_bytes();

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <span>
@@ -64,6 +65,7 @@ class Session {
   }
   const plugin::Identity& identity() const noexcept { return identity_; }
   void set_identity(plugin::Identity identity) { identity_ = std::move(identity); }
+  void set_not_after(WallTime when) noexcept { identity_.not_after = when; }
 
   /// Set while the session is on disk, so that it and its messages survive a restart.
   DurableId durable_id() const noexcept { return durable_id_; }
@@ -155,6 +157,10 @@ class Session {
   Ring<Delivery>& queue() noexcept { return queue_; }
   Ring<Delivery>& inflight() noexcept { return inflight_; }
   std::vector<mqtt::PacketId>& inbound_ids() noexcept { return inbound_ids_; }
+
+  /// Takes out what `unwanted` says of all that waits and, at QoS 1, of what is in flight; to be
+  /// followed by the end of the connection, if there is one. O(queue).
+  std::vector<Delivery> take_undelivered(const std::function<bool(const Delivery&)>& unwanted);
 
   /// Puts a delivery back from storage at start.
   void restore_queued(Delivery delivery);

@@ -3,14 +3,6 @@
 #include "shard/shard_impl.hpp"
 
 namespace skerry::shard {
-namespace {
-
-std::string_view owner_part(std::string_view key) {
-  return key.substr(0, key.find('\0'));
-}
-
-}  // namespace
-
 Shard::DisconnectProgress Shard::disconnect_owner(std::string_view owner, mqtt::Reason reason,
                                                   std::uint32_t limit, Now now) {
   Impl& shard = *impl_;
@@ -25,15 +17,7 @@ Shard::DisconnectProgress Shard::disconnect_owner(std::string_view owner, mqtt::
       progress.done = false;
       return progress;
     }
-    session::Session& session = *at->second;
-    session.set_will(nullptr);  // promise 2 goes before [MQTT-3.1.2-8]
-    session.set_expiry_seconds(0);
-    if (session.connected()) {
-      shard.end_connection(session, reason, "this client's rights have ended",
-                           session::CloseCause::administrative, now);
-    } else {
-      shard.remove_session(session, false, now);
-    }
+    shard.end_session(*at->second, reason, CloseCause::revoked, now);
     ++progress.closed;
   }
 }
@@ -72,8 +56,8 @@ void Shard::expire(SessionId id, Now now) {
   }
   session->set_will(nullptr);
   impl_->end_connection(*session, mqtt::Reason::not_authorized,
-                        "the credentials of this connection have expired",
-                        session::CloseCause::administrative, now);
+                        "the credentials of this connection have expired", CloseCause::expired,
+                        now);
 }
 
 void Shard::shut_down(Now now) {

@@ -130,7 +130,9 @@ Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
 void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
                         const mqtt::Connect& connect, bool present, session::Link& link, Now now) {
   const Limits& cap = options.limits;
+  credentials.remove(session);
   session.set_identity(request.identity);
+  credentials.add(session);
   session.set_peer_address(request.peer_address);
   session.set_expiry_seconds(
       std::min(connect.session_expiry_interval, cap.session_expiry_max_seconds));
@@ -198,9 +200,7 @@ void Shard::Impl::store_session(Session& session, bool connected, Now now) {
     by_durable.emplace(id, &session);
     store_subscriptions(session);
   }
-  SessionRecord record{.identity = {.kind = session.identity().kind,
-                                    .policy = session.identity().policy,
-                                    .name = session.identity().name},
+  SessionRecord record{.identity = session.identity(),
                        .client_id = std::string(session.client_id()),
                        .expiry_seconds = session.expiry_seconds(),
                        .connected = connected,
@@ -270,8 +270,7 @@ void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const ch
   write_farewell(session, reason, what);
   link->output_changed();
   outside.log(1, "connection ended by server", session.client_id(), what);
-  const bool keep_will =
-      cause != CloseCause::administrative && cause != CloseCause::server_shutdown;
+  const bool keep_will = !session::ends_rights(cause) && cause != CloseCause::server_shutdown;
   detach(session, keep_will, now);
   link->close(cause);
 }
@@ -333,6 +332,7 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
     erase_records(durable);
     by_durable.erase(durable);
   }
+  credentials.remove(session);
   by_id.erase(session.id());
   const auto found = sessions.find(session.key());
   SKERRY_ASSERT(found != sessions.end());
@@ -344,18 +344,18 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
 void Shard::Impl::publish_will(Session& session, Now now) {
   const std::unique_ptr<session::StoredWill> will = session.take_will();
   session.will_due_at = SteadyTime::max();
-  if (!authorized(session.identity(), plugin::Action::publish, will->block->topic(),
-                  session.client_id())) {
-    return;
-  }
-  mqtt::Publish publish = will->block->view();
-  if (will->message_expiry_seconds != 0) {
-    publish.properties.message_expiry_interval = will->message_expiry_seconds;
-  }
-  const plugin::TapVerdict tapped = tap(session, publish, now).verdict;
-  if (tapped != plugin::TapVerdict::rejected && tapped != plugin::TapVerdict::busy) {
-    counters().wills_published.add();
-    settle(route(publish, nullptr, tapped == plugin::TapVerdict::stored, now));
+  if (standing_of(session.identity(), now).valid() &&
+      authorized(session.identity(), plugin::Action::publish, will->block->topic(),
+                 session.client_id())) {
+    mqtt::Publish publish = will->block->view();
+    if (will->message_expiry_seconds != 0) {
+      publish.properties.message_expiry_interval = will->message_expiry_seconds;
+    }
+    const plugin::TapVerdict tapped = tap(session, publish, now).verdict;
+    if (tapped != plugin::TapVerdict::rejected && tapped != plugin::TapVerdict::busy) {
+      counters().wills_published.add();
+      settle(route(publish, {.stored_by_tap = tapped == plugin::TapVerdict::stored}, now));
+    }
   }
   if (session.durable_id() != DurableId{} && !session.connected()) {
     store_session(session, false, now);  // without the will, in the batch of the will's message

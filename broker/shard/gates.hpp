@@ -38,6 +38,7 @@ struct Gate {
     outbound_stored,    ///< packet id of an outbound QoS 2 message
     released_stored,    ///< its release
     answer_other_core,  ///< `answer_gate` on `answer_core` waits for this one
+    broker_message,     ///< whoever had the broker publish it
   };
 
   Purpose purpose = Purpose::acknowledgement;

@@ -89,6 +89,10 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
                                                                     : storage::StatusCode::ok});
     return;
   }
+  if (gate.purpose == Gate::Purpose::broker_message) {
+    broker_message_stored(id, gate.failed);
+    return;
+  }
   Session* session = find(gate.session);
   if (session == nullptr) {
     return;
@@ -110,6 +114,7 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
       session->released_stored(gate.packet_id, result, now);
       break;
     case Gate::Purpose::answer_other_core:
+    case Gate::Purpose::broker_message:
       break;
   }
 }

@@ -124,7 +124,7 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
     return {.reason = mqtt::Reason::quota_exceeded, .what = tapped.what};
   }
   const bool stored_by_tap = tapped.verdict == plugin::TapVerdict::stored;
-  const GateId gate = route(packet, &from, stored_by_tap, now);
+  const GateId gate = route(packet, {.from = &from, .stored_by_tap = stored_by_tap}, now);
   if (packet.qos != mqtt::Qos::at_most_once || stored_by_tap) {
     watch_congestion(from, now);
   }
@@ -146,33 +146,35 @@ GateId Shard::Impl::gate_for(Session* from, GateId existing) {
   return existing != GateId{} ? existing : open_gate({.session = from == nullptr ? 0 : from->id()});
 }
 
-GateId Shard::Impl::route(const mqtt::Publish& packet, Session* from, bool stored_by_tap, Now now) {
+GateId Shard::Impl::route(const mqtt::Publish& packet, const RouteOptions& how, Now now) {
+  Session* const from = how.from;
   InFlow flow{.publish = packet, .publisher = from == nullptr ? 0 : from->id()};
   const bool answered = packet.qos != mqtt::Qos::at_most_once;
-  GateId gate;
-  if (stored_by_tap && answered) {
+  GateId gate = how.gate;
+  if (how.stored_by_tap && answered) {
     gate = gate_for(from, gate);
     wait_for_commit(gate);
   }
   if (packet.retain) {
-    if (answered) {
+    const bool heard = answered || gate != GateId{};
+    if (heard) {
       gate = gate_for(from, gate);
     }
     const mqtt::BlockPtr& block = block_of(flow, now);
     const CoreIndex owner = owner_of(packet.topic);
     if (owner != options.index) {
-      if (answered) {
+      if (heard) {
         ++gates.find(gate)->waiting;
       }
       post(owner, mail::Retain{block, gate}, block->size_bytes());
     } else if (!set_retained(block, now)) {
-      if (answered) {
+      if (heard) {
         gates.find(gate)->failed = true;
       }
       if (answered && from != nullptr) {
         return gate;  // it will come again, and then to the others, too
       }
-    } else if (answered) {
+    } else if (heard) {
       wait_for_commit(gate);
     }
   }

@@ -8,6 +8,8 @@ namespace skerry::shard {
 namespace {
 
 constexpr char record_version = 1;
+/// Of a session; the first did not say by what credentials it was opened.
+constexpr char session_version = 2;
 constexpr char type_session = 0;
 constexpr char type_group = 1;
 
@@ -83,7 +85,7 @@ bool read_recipient(Reader& in, Recipient& recipient) {
 }  // namespace
 
 std::string encode_session(const SessionRecord& record) {
-  std::string out{record_version, type_session};
+  std::string out{session_version, type_session};
   out.push_back(static_cast<char>(record.identity.kind));
   out.push_back(static_cast<char>(record.identity.policy));
   append_text(out, record.identity.name);
@@ -91,6 +93,9 @@ std::string encode_session(const SessionRecord& record) {
   append_big_endian(out, record.expiry_seconds);
   out.push_back(record.connected ? 1 : 0);
   append_big_endian(out, epoch_milliseconds(record.disconnected_at));
+  append_text(out, record.identity.certificate_serial);
+  append_text(out, record.identity.key_fingerprint);
+  append_big_endian(out, epoch_milliseconds(record.identity.not_after));
   out.push_back(record.will ? 1 : 0);
   if (record.will) {
     append_big_endian(out, record.will_delay_seconds);
@@ -112,13 +117,18 @@ std::optional<SessionRecord> decode_session(std::string_view value) {
   record.expiry_seconds = in.integer<std::uint32_t>();
   record.connected = in.integer<std::uint8_t>() != 0;
   record.disconnected_at = wall_from_epoch(in.integer<std::int64_t>());
+  if (version >= session_version) {
+    record.identity.certificate_serial = in.text();
+    record.identity.key_fingerprint = in.text();
+    record.identity.not_after = wall_from_epoch(in.integer<std::int64_t>());
+  }
   if (in.integer<std::uint8_t>() != 0) {
     record.will_delay_seconds = in.integer<std::uint32_t>();
     record.will_expiry_seconds = in.integer<std::uint32_t>();
     record.will = in.block();
   }
-  const bool known = version == record_version && type == type_session &&
-                     kind <= static_cast<int>(plugin::IdentityKind::user) &&
+  const bool known = version >= record_version && version <= session_version &&
+                     type == type_session && kind <= static_cast<int>(plugin::IdentityKind::user) &&
                      policy <= static_cast<int>(plugin::PolicyKind::service_write);
   if (in.damaged() || !known) {
     return std::nullopt;

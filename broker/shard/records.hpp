@@ -29,7 +29,7 @@
 namespace skerry::shard {
 
 struct SessionRecord {
-  plugin::Identity identity;  ///< kind, policy and name only
+  plugin::Identity identity;  ///< without credentials in records of the first version
   std::string client_id;
   std::uint32_t expiry_seconds = 0;
   bool connected = false;  ///< at the time of writing: after a crash it is cut off "now"

@@ -122,6 +122,7 @@ bool Shard::Impl::load_session(std::string_view key, std::string_view value, Now
   }
   const ConnectRequest request{.identity = record->identity, .client_id = record->client_id};
   Session& session = create_session(request, now);
+  credentials.add(session);
   session.set_durable_id(durable);
   by_durable.emplace(durable, &session);
   session.set_expiry_seconds(record->expiry_seconds);
@@ -259,6 +260,9 @@ void Shard::Impl::start(Now now) {
   }
   for (Session* session : restored) {
     start_session(*session, now);
+  }
+  for (Session* session : restored) {  // rights may have ended while nobody was there to notice
+    judge_again(*session, now);
   }
   restored_acks.clear();
   if (options.index == CoreIndex{0} && options.restore != nullptr) {

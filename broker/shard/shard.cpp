@@ -20,6 +20,7 @@ CoreIndex home_core(HashKey key, std::string_view session_key, std::uint16_t cor
 Shard::Impl::Impl(ShardOptions given, Outside& world)
     : options(std::move(given)),
       outside(world),
+      credentials(options.hash_key),
       filters(options.hash_key),
       interests(options.hash_key),
       groups(options.hash_key,

@@ -25,6 +25,7 @@
 #include "plugin/authorizer.hpp"
 #include "plugin/identity.hpp"
 #include "plugin/message_tap.hpp"
+#include "plugin/standing.hpp"
 #include "session/link.hpp"
 #include "shard/outside.hpp"
 #include "storage/status.hpp"
@@ -40,6 +41,12 @@ class RestoreTable;
 /// Made once per start and given to all shards while the stored state is shown to them.
 std::shared_ptr<RestoreTable> make_restore_table();
 
+/// Asked when a session opens, when rights may have changed and at start. Any core, never blocks.
+using StillValid = std::function<plugin::Standing(const plugin::Identity& identity, WallTime now)>;
+
+/// Hears once what became of a message by the broker, on the shard's thread.
+using MessageStored = std::function<void(storage::Status)>;
+
 /// What all shards of a server share. The plugins must outlive the shards.
 struct ShardOptions {
   CoreIndex index;
@@ -49,6 +56,10 @@ struct ShardOptions {
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;  ///< may be null
   plugin::AuditLog* audit = nullptr;  ///< hears of what the authorizer refuses; may be null
+  StillValid still_valid;             ///< null: everybody stays valid
+  /// Is the queue of a session dropped when its certificate is revoked or its device suspended?
+  /// That of retired and erased devices always is.
+  bool drop_revoked_queues = true;
   Counters* counters = nullptr;
   /// Gives numbers for messages, sessions and groups that are never used again; shared by all
   /// cores.
@@ -137,6 +148,26 @@ class Shard {
   };
   DisconnectProgress disconnect_owner(std::string_view owner, mqtt::Reason reason,
                                       std::uint32_t limit, Now now);
+
+  /// Publishes by the server itself; see plugin::AdminView::publish(). `message.topic` is valid,
+  /// and its retained message belongs on this core.
+  void publish(const plugin::BrokerMessage& message, MessageStored done, Now now);
+
+  /// Judges sessions of `owner` (empty: all) anew, in the order of their keys from behind `after`,
+  /// as many as a turn may take. `ended` of them had lost a right; `next` is where the next call
+  /// begins.
+  struct Reevaluation {
+    std::uint64_t ended = 0;
+    bool done = true;
+    std::string next;
+  };
+  Reevaluation reevaluate(std::string_view owner, const std::string& after, Now now);
+
+  /// Ends sessions that `credential`, the serial of a certificate or the fingerprint of a key, has
+  /// opened, at most `limit` in this call.
+  DisconnectProgress disconnect_credential(std::string_view credential, mqtt::Reason reason,
+                                           std::uint32_t limit, Now now);
+
   std::vector<plugin::ClientInfo> list_clients(const plugin::AdminView::ClientQuery& query) const;
 
   /// Ends all connections for a shutdown: DISCONNECT 0x8B, sessions stay. Wills of clients are not

@@ -1,7 +1,8 @@
 // Shard::Impl: the state of one core and the operations on it, by theme: connections.cpp (open,
 // take-over, end), publish.cpp (routing and storing a message), deliver.cpp (fan-out on this core),
 // subscribe.cpp, retained.cpp, groups.cpp, gating.cpp (gates, commits, ticking off), post.cpp
-// (mail), restore.cpp (start), admin.cpp, timers.cpp.
+// (mail), restore.cpp (start), admin.cpp, standing.cpp (who may stay), broker_message.cpp,
+// timers.cpp.
 #pragma once
 
 #include <map>
@@ -18,6 +19,7 @@
 #include "routing/topic_trie.hpp"
 #include "session/host.hpp"
 #include "session/session.hpp"
+#include "shard/credential_index.hpp"
 #include "shard/gates.hpp"
 #include "shard/records.hpp"
 #include "shard/restore_table.hpp"
@@ -81,6 +83,14 @@ struct InFlow {
   StoredPtr stored;             ///< null when it is not stored for anybody
 };
 
+/// What a filter is matched with: `$share/{group}/` cut off.
+std::string_view inner_filter(std::string_view filter);
+
+/// The owner's half of a session key.
+inline std::string_view owner_part(std::string_view key) {
+  return key.substr(0, key.find('\0'));
+}
+
 struct Shard::Impl final : session::Host {
   Impl(ShardOptions given, Outside& world);
   ~Impl();
@@ -132,12 +142,29 @@ struct Shard::Impl final : session::Host {
   plugin::TapResult tap(const Session& from, const mqtt::Publish& packet, Now now);
   PublishOutcome settle(GateId gate);
   mqtt::Publish view_now(const mqtt::MessageBlock& block, Now now) const;
-  GateId route(const mqtt::Publish& packet, Session* from, bool store_tap, Now now);
+  struct RouteOptions {
+    Session* from = nullptr;  ///< null: the server
+    bool stored_by_tap = false;
+    GateId gate;  ///< open already; it hears of a retained message at QoS 0 as well
+  };
+  GateId route(const mqtt::Publish& packet, const RouteOptions& how, Now now);
   GateId route_stored(InFlow& flow, Session* from, Interests cores, GateId gate, Now now);
   GateId gate_for(Session* from, GateId existing);
   void write_publication(Gate& gate, GateId id);
   void deliver_held(Publication& publication, Now now);
   bool wants_storage(Interests cores) const;
+
+  // broker_message.cpp
+  void publish_by_broker(const plugin::BrokerMessage& message, MessageStored done, Now now);
+  void broker_message_stored(GateId gate, bool failed);
+
+  // standing.cpp
+  plugin::Standing standing_of(const plugin::Identity& identity, Now now);
+  bool judge_again(Session& session, Now now);
+  bool judge_subscriptions(Session& session, Now now);
+  bool end_right(Session& session, plugin::Standing::State state, Now now);
+  void drop_unreceivable(Session& session);
+  void end_session(Session& session, mqtt::Reason reason, CloseCause cause, Now now);
 
   // deliver.cpp
   void collect(const InFlow& flow);
@@ -162,6 +189,7 @@ struct Shard::Impl final : session::Host {
   void add_subscriber(Session& session, const session::Subscription& subscription,
                       std::uint64_t covered_at_epoch);
   bool remove_subscriber(Session& session, std::string_view filter);
+  void set_cover(const Session& session, std::string_view filter, std::uint64_t epoch);
   void drop_subscription(Session& session, const session::Subscription& subscription);
   void tell_interest(std::string_view filter, FilterEntry& entry, GateId gate);
   void prune(std::string_view filter, FilterEntry& entry);
@@ -279,6 +307,7 @@ struct Shard::Impl final : session::Host {
   std::map<std::string_view, std::unique_ptr<Session>> sessions;
   std::unordered_map<SessionId, Session*> by_id;
   std::unordered_map<DurableId, Session*> by_durable;
+  CredentialIndex credentials;  ///< which sessions a certificate or key has opened
   std::vector<std::unique_ptr<Session>> graveyard;  ///< removed in this turn
   TimerQueue timers;
 
@@ -326,6 +355,8 @@ struct Shard::Impl final : session::Host {
     DurableId recipient;
   };
   std::vector<TickOff> early_tick_offs;  ///< acknowledged before the message itself was stored
+
+  std::unordered_map<GateId, MessageStored> broker_messages;  ///< whom their gates answer
 
   Ring<RetainedScan> retained_scans;
   std::set<std::pair<std::uint64_t, std::string>> scanning;  ///< session and filter of each scan

@@ -11,15 +11,11 @@
 #include "shard/shard_impl.hpp"
 
 namespace skerry::shard {
-namespace {
 
-/// What a filter is matched with: `$share/{group}/` cut off.
 std::string_view inner_filter(std::string_view filter) {
   const auto shared = mqtt::is_shared_filter(filter) ? mqtt::split_shared(filter) : std::nullopt;
   return shared ? shared->filter : filter;
 }
-
-}  // namespace
 
 void Shard::Impl::subscribe(Session& from, const mqtt::Subscribe& packet, Now now) {
   mqtt::Suback suback;
@@ -121,6 +117,20 @@ bool Shard::Impl::remove_subscriber(Session& session, std::string_view filter) {
   entry->subscribers.pop_back();
   entry->durable_count -= session.durable_id() != DurableId{} ? 1 : 0;
   return true;
+}
+
+// Of a subscription that is no shared one: those are judged at each delivery.
+void Shard::Impl::set_cover(const Session& session, std::string_view filter, std::uint64_t epoch) {
+  FilterEntry* entry = mqtt::is_shared_filter(filter) ? nullptr : filters.find(filter);
+  if (entry == nullptr) {
+    return;
+  }
+  for (Subscriber& subscriber : entry->subscribers) {
+    if (subscriber.session == &session) {
+      subscriber.covered_at_epoch = epoch;
+      return;
+    }
+  }
 }
 
 void Shard::Impl::drop_subscription(Session& session, const session::Subscription& subscription) {

@@ -209,21 +209,21 @@ TEST_CASE("an erased device is refused, also when its id and key are registered 
   World world;
   const auto certificate = world.recorded(world.profile());
   const Identity identity = *world.ask_with(certificate);
-  CHECK(world.authenticator.is_still_valid(identity, world.now));
+  CHECK(world.authenticator.standing(identity, world.now).valid());
   REQUIRE(world.registry.erase("d1").has_value());
   world.check_refused(certificate, Reason::banned, "revoked");
-  CHECK_FALSE(world.authenticator.is_still_valid(identity, world.now));
+  CHECK_FALSE(world.authenticator.standing(identity, world.now).valid());
   REQUIRE(world.registry.create("d1", {world.key.fingerprint()}).has_value());
   world.check_refused(certificate, Reason::banned, "revoked");
   CHECK(world.ask_with(world.recorded(world.profile())).has_value());
-  CHECK_FALSE(world.authenticator.is_still_valid(identity, world.now));
+  CHECK_FALSE(world.authenticator.standing(identity, world.now).valid());
 }
 
 TEST_CASE("an identity ends with its certificate") {
   World world;
   const Identity identity = *world.ask_with(world.recorded(world.profile()));
-  CHECK(world.authenticator.is_still_valid(identity, identity.not_after - 1ms));
-  CHECK_FALSE(world.authenticator.is_still_valid(identity, identity.not_after));
+  CHECK(world.authenticator.standing(identity, identity.not_after - 1ms).valid());
+  CHECK_FALSE(world.authenticator.standing(identity, identity.not_after).valid());
 }
 
 TEST_CASE("no certificate and nonsense instead of one are refused") {

@@ -109,8 +109,13 @@ bool Client::connect(const ConnectOptions& options) {
                         .topic_alias_maximum = options.topic_alias_maximum,
                         .request_problem_information = options.problem_information};
   ConnectRequest request;
-  request.identity.kind = plugin::IdentityKind::user;
+  const bool device = owner.starts_with("device:");
+  request.identity.kind = device ? plugin::IdentityKind::device : plugin::IdentityKind::user;
   request.identity.policy = options.policy;
+  if (!options.serial.empty()) {
+    request.identity.certificate_serial = options.serial;
+    request.identity.key_fingerprint = "key-" + options.serial;
+  }
   request.identity.name = owner.substr(owner.find(':') + 1);
   request.client_id = client_id;
   request.peer_address = "192.0.2.1:1";

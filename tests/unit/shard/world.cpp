@@ -60,16 +60,19 @@ void World::build() {
   next_id_ = 1;
   const auto restore = make_restore_table();
   for (std::uint16_t core = 0; core < options_.cores; ++core) {
-    shards_.push_back(std::make_unique<Shard>(ShardOptions{.index = CoreIndex{core},
-                                                           .core_count = options_.cores,
-                                                           .hash_key = hash_key_,
-                                                           .limits = options_.limits,
-                                                           .authorizer = options_.authorizer,
-                                                           .tap = options_.tap,
-                                                           .counters = counters_[core].get(),
-                                                           .next_id = &next_id_,
-                                                           .restore = restore},
-                                              *sides_[core]));
+    shards_.push_back(
+        std::make_unique<Shard>(ShardOptions{.index = CoreIndex{core},
+                                             .core_count = options_.cores,
+                                             .hash_key = hash_key_,
+                                             .limits = options_.limits,
+                                             .authorizer = options_.authorizer,
+                                             .tap = options_.tap,
+                                             .still_valid = options_.still_valid,
+                                             .drop_revoked_queues = options_.drop_revoked_queues,
+                                             .counters = counters_[core].get(),
+                                             .next_id = &next_id_,
+                                             .restore = restore},
+                                *sides_[core]));
   }
 }
 

@@ -53,12 +53,14 @@ class TestLink final : public session::Link {
     cause = why;
   }
   void pause_reading(bool value) override { paused = value; }
+  void expires_at(WallTime when) override { not_after = when; }
 
   std::string bytes;
   bool closed = false;
   bool paused = false;
   bool output_after_close = false;
   session::CloseCause cause{};
+  WallTime not_after{};  ///< as told last
 };
 
 struct ConnectOptions {
@@ -71,6 +73,7 @@ struct ConnectOptions {
   bool problem_information = true;
   std::optional<mqtt::Will> will;
   plugin::PolicyKind policy = plugin::PolicyKind::open;
+  std::string serial;  ///< of a certificate; its key is called "key-" and this
 };
 
 struct PublishOptions {
@@ -152,6 +155,8 @@ struct WorldOptions {
   Limits limits{};
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;
+  StillValid still_valid;
+  bool drop_revoked_queues = true;
 };
 
 class World {
