@@ -1,90 +1,16 @@
 #include "twin/series_text.hpp"
 
-#include <charconv>
-#include <cmath>
-
 #include "twin/time_text.hpp"
+#include "twin/value_text.hpp"
 
 namespace skerry::twin {
 namespace {
-
-void append_json_string(std::string& out, std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  out.push_back('"');
-  for (const char c : text) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20) {
-      out.append("\\u00").push_back(digits[byte >> 4]);
-      out.push_back(digits[byte & 15]);
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
-}
-
-/// RFC 4180: fields with a comma, quote or line break stand in quotes, quotes are doubled.
-void append_csv_string(std::string& out, std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
-    out.append(text);
-    return;
-  }
-  out.push_back('"');
-  for (const char c : text) {
-    out.append(c == '"' ? 2 : 1, c);
-  }
-  out.push_back('"');
-}
-
-template <typename Number>
-void append_number(std::string& out, Number number) {
-  char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, number);
-  out.append(text, end);
-}
-
-/// Everything but text is written alike in JSON and CSV.
-void append_scalar(std::string& out, const StoredValue& value) {
-  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-    append_number(out, *integer);
-  } else if (const auto* real = std::get_if<double>(&value)) {
-    if (std::isfinite(*real)) {
-      append_number(out, *real);
-    } else {
-      out.append("null");  // JSON has no word for it (RFC 8259 section 6).
-    }
-  } else if (const auto* boolean = std::get_if<bool>(&value)) {
-    out.append(*boolean ? "true" : "false");
-  }
-}
-
-bool is_flagged(const StoredSample& sample) noexcept {
-  return (sample.flags & sample_flag(SampleFlag::clock_skew)) != 0;
-}
-
-/// The members "ts", "value" and, when there are any, "flags".
-void append_json_members(std::string& out, const StoredSample& sample) {
-  out.append("\"ts\":\"");
-  append_rfc3339(out, sample.timestamp);
-  out.append("\",\"value\":");
-  if (const auto* text = std::get_if<std::string>(&sample.value)) {
-    append_json_string(out, *text);
-  } else {
-    append_scalar(out, sample.value);
-  }
-  if (is_flagged(sample)) {
-    out.append(",\"flags\":[\"clock_skew\"]");
-  }
-}
 
 void append_json_item(std::string& out, std::string_view key, const StoredSample& sample) {
   out.append("{\"key\":");
   append_json_string(out, key);
   out.push_back(',');
-  append_json_members(out, sample);
+  append_json_members(out, sample.timestamp, view_of(sample.value), sample.flags);
   out.push_back('}');
 }
 
@@ -93,12 +19,9 @@ void append_csv_row(std::string& out, std::string_view key, const StoredSample& 
   out.push_back(',');
   append_rfc3339(out, sample.timestamp);
   out.push_back(',');
-  if (const auto* text = std::get_if<std::string>(&sample.value)) {
-    append_csv_string(out, *text);
-  } else {
-    append_scalar(out, sample.value);
-  }
-  out.append(is_flagged(sample) ? ",clock_skew\r\n" : ",\r\n");
+  append_csv_value(out, view_of(sample.value));
+  out.append((sample.flags & sample_flag(SampleFlag::clock_skew)) != 0 ? ",clock_skew\r\n"
+                                                                       : ",\r\n");
 }
 
 void append_line(std::string& out, AnswerForm form, std::string_view key,
@@ -156,7 +79,7 @@ std::string series_text(const SeriesPage& page, AnswerForm form) {
     out.append(",\"samples\":[");
     for (const StoredSample& sample : series.samples) {
       out.append(&sample == series.samples.data() ? "{" : ",{");
-      append_json_members(out, sample);
+      append_json_members(out, sample.timestamp, view_of(sample.value), sample.flags);
       out.push_back('}');
     }
     out.append("]}");

@@ -1,14 +1,12 @@
 #include "twin/telemetry_parser.hpp"
 
-#include <simdjson.h>
-
-#include <algorithm>
-#include <bit>
-#include <cstring>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/limits.hpp"
+#include "twin/json_parse.hpp"
+#include "twin/text_arena.hpp"
 
 namespace skerry::twin {
 namespace {
@@ -18,11 +16,6 @@ namespace dom = simdjson::dom;
 /// Levels the JSON parser itself allows: array, object, `values`, then nested objects.
 constexpr std::size_t json_depth_max = telemetry_depth_max + 4;
 
-constexpr TelemetryError empty_payload{"the payload is empty"};
-constexpr TelemetryError too_large{"the payload is larger than a telemetry message may be"};
-constexpr TelemetryError not_json{"the payload is not JSON"};
-constexpr TelemetryError not_utf8{"the payload is not valid UTF-8"};
-constexpr TelemetryError bad_number{"a number is malformed or too large"};
 constexpr TelemetryError too_deep{"objects are nested too deep"};
 constexpr TelemetryError not_object{"telemetry must be an object or an array of objects"};
 constexpr TelemetryError ts_not_integer{"ts must be an integer of epoch milliseconds"};
@@ -37,54 +30,6 @@ constexpr TelemetryError key_too_long{"a key is too long"};
 constexpr TelemetryError key_control{"a key holds a control character"};
 constexpr TelemetryError string_too_long{"a string value is too long"};
 
-TelemetryError from_simdjson(simdjson::error_code error) noexcept {
-  switch (error) {
-    case simdjson::EMPTY:
-      return empty_payload;
-    case simdjson::CAPACITY:
-      return too_large;
-    case simdjson::DEPTH_ERROR:
-      return too_deep;
-    case simdjson::UTF8_ERROR:
-      return not_utf8;
-    case simdjson::NUMBER_ERROR:
-      return bad_number;
-    default:
-      return not_json;
-  }
-}
-
-/// Joined keys, kept until the next message. Blocks never move, so views into them stay.
-class KeyArena {
- public:
-  void reset() noexcept {
-    block_ = 0;
-    used_ = 0;
-  }
-
-  std::string_view keep(std::string_view text) {
-    if (blocks_.empty() || used_ + text.size() > block_bytes) {
-      block_ += blocks_.empty() ? 0 : 1;
-      used_ = 0;
-      if (block_ == blocks_.size()) {
-        blocks_.push_back(std::make_unique<char[]>(block_bytes));
-      }
-    }
-    char* const place = blocks_[block_].get() + used_;
-    std::memcpy(place, text.data(), text.size());
-    used_ += text.size();
-    return {place, text.size()};
-  }
-
- private:
-  static constexpr std::size_t block_bytes = 16 * 1024;
-  static_assert(telemetry_key_bytes_max <= block_bytes);
-
-  std::vector<std::unique_ptr<char[]>> blocks_;  ///< at most samples_max · key_bytes_max together
-  std::size_t block_ = 0;
-  std::size_t used_ = 0;
-};
-
 /// U+0000 … U+001F, U+007F and U+0080 … U+009F; `key` is valid UTF-8.
 bool has_control_character(std::string_view key) noexcept {
   for (std::size_t i = 0; i < key.size(); ++i) {
@@ -97,12 +42,6 @@ bool has_control_character(std::string_view key) noexcept {
     }
   }
   return false;
-}
-
-std::uint8_t flags_of(std::int64_t timestamp, std::int64_t arrival) noexcept {
-  const bool skewed = timestamp < arrival - clock_behind_max_milliseconds ||
-                      timestamp > arrival + clock_ahead_max_milliseconds;
-  return skewed ? sample_flag(SampleFlag::clock_skew) : std::uint8_t{0};
 }
 
 }  // namespace
@@ -122,8 +61,8 @@ struct TelemetryParser::Impl {
   Failure parse_nested(dom::object object, Instant instant);
   Failure parse_scalar(dom::element element, std::string_view key, Instant instant);
 
-  dom::parser json;
-  KeyArena keys;
+  JsonParser json{json_depth_max};
+  TextArena keys;    ///< at most samples_max · key_bytes_max
   std::string path;  ///< prefix of the keys in the object at hand, with its last '.'
   std::size_t depth = 0;
   std::size_t values_seen = 0;  ///< nulls too
@@ -288,23 +227,10 @@ TelemetryParser& TelemetryParser::operator=(TelemetryParser&&) noexcept = defaul
 
 Result<std::span<const Sample>, TelemetryError> TelemetryParser::parse(Bytes payload,
                                                                        WallTime arrival) {
-  if (payload.empty()) {
-    return empty_payload;
-  }
-  if (payload.size() > telemetry_payload_bytes_max) {
-    return too_large;
-  }
   Impl& impl = *impl_;
-  if (impl.json.capacity() < payload.size()) {
-    const std::size_t capacity = std::max(std::bit_ceil(payload.size()), std::size_t{4096});
-    if (impl.json.allocate(capacity, json_depth_max) != simdjson::SUCCESS) {
-      return too_large;
-    }
-  }
-  dom::element root;
-  const std::string_view text = as_text(payload);
-  if (const auto error = impl.json.parse(text.data(), text.size()).get(root)) {
-    return from_simdjson(error);
+  const auto root = impl.json.parse(payload);
+  if (root.has_error()) {
+    return root.error();
   }
   impl.samples.clear();
   impl.keys.reset();
@@ -312,7 +238,7 @@ Result<std::span<const Sample>, TelemetryError> TelemetryParser::parse(Bytes pay
   impl.depth = 0;
   impl.values_seen = 0;
   impl.arrival = epoch_milliseconds(arrival);
-  if (const auto failure = impl.parse_document(root)) {
+  if (const auto failure = impl.parse_document(*root)) {
     return *failure;
   }
   return std::span<const Sample>{impl.samples};

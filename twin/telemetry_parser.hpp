@@ -5,7 +5,7 @@
 // `ts` is integer epoch milliseconds; without it the time of arrival counts. Values are numbers,
 // booleans and strings. A null is "no sample": it is skipped, and a message of nulls alone is
 // accepted and stores nothing. A message with any mistake is refused whole.
-// It knows no topics, no storage and no SenML.
+// It knows no topics, no storage and no SenML (senml.hpp).
 #pragma once
 
 #include <memory>
@@ -14,14 +14,9 @@
 #include "base/bytes.hpp"
 #include "base/now.hpp"
 #include "base/result.hpp"
-#include "twin/sample.hpp"
+#include "twin/telemetry_error.hpp"
 
 namespace skerry::twin {
-
-/// Why a payload is refused: a static sentence for reason string and log.
-struct TelemetryError {
-  const char* what = "";
-};
 
 /// Keeps its buffers from call to call (some 16 times the largest payload seen). For one thread
 /// at a time.

@@ -8,8 +8,12 @@
 
 #include "base/assert.hpp"
 #include "base/counters.hpp"
+#include "base/limits.hpp"
 #include "twin/device_topic.hpp"
+#include "twin/senml.hpp"
 #include "twin/telemetry_parser.hpp"
+#include "twin/unit_book.hpp"
+#include "twin/value_text.hpp"
 
 namespace skerry::twin {
 namespace {
@@ -55,21 +59,13 @@ bool may_write_for(const plugin::Identity& publisher, std::string_view device) n
 }
 
 /// Why this message cannot be telemetry of its device whatever its payload; nullptr: it may be.
-const char* refusal_before_parsing(const plugin::Identity& publisher, const mqtt::Publish& publish,
+const char* refusal_before_parsing(const plugin::Identity& publisher,
                                    const TelemetryTopic& topic) noexcept {
   if (!is_device_id(topic.device)) {
     return "the topic does not name a valid device id";
   }
   if (!may_write_for(publisher, topic.device)) {
     return "only the device itself may publish its telemetry";
-  }
-  switch (format_of(publish, topic.format)) {
-    case TelemetryFormat::senml_json:
-      return "SenML JSON is not accepted yet";
-    case TelemetryFormat::senml_cbor:
-      return "SenML CBOR is not accepted yet";
-    case TelemetryFormat::json:
-      return nullptr;
   }
   return nullptr;
 }
@@ -83,27 +79,48 @@ const char* refusal_of(AppendResult appended) noexcept {
 
 }  // namespace
 
-/// Parsers with their counters. A caller takes the slot its thread prefers or the next free one;
+/// Parsers with their counters, for one caller at a time.
+struct alignas(64) TelemetryTap::Slot {
+  std::atomic<bool> taken{false};
+  TelemetryParser parser;
+  SenmlParser senml;
+  UnitWriter units;
+  std::uint64_t units_epoch = 0;
+  Counter messages_stored;
+  Counter messages_rejected;
+  Counter samples_stored;
+  Counter samples_flagged;
+
+  Result<SenmlPack, TelemetryError> parse(TelemetryFormat format, std::string_view device,
+                                          Bytes payload, WallTime arrival) {
+    switch (format) {
+      case TelemetryFormat::json:
+        break;
+      case TelemetryFormat::senml_json:
+        return senml.parse_json(device, payload, arrival);
+      case TelemetryFormat::senml_cbor:
+        return senml.parse_cbor(device, payload, arrival);
+    }
+    const auto samples = parser.parse(payload, arrival);
+    if (samples.has_error()) {
+      return samples.error();
+    }
+    return SenmlPack{*samples, {}};
+  }
+
+  void count_stored(std::span<const Sample> samples) noexcept {
+    const auto flagged =
+        std::count_if(samples.begin(), samples.end(), [](const Sample& s) { return s.flags != 0; });
+    messages_stored.add();
+    samples_stored.add(samples.size());
+    samples_flagged.add(static_cast<std::uint64_t>(flagged));
+  }
+};
+
+/// All slots. A caller takes the slot its thread prefers or the next free one;
 /// when all are taken it works with a parser of its own, so nobody ever waits.
 class TelemetryTap::Pool {
  public:
-  struct alignas(64) Slot {
-    std::atomic<bool> taken{false};
-    TelemetryParser parser;
-    Counter messages_stored;
-    Counter messages_rejected;
-    Counter samples_stored;
-    Counter samples_flagged;
-
-    void count_stored(std::span<const Sample> samples) noexcept {
-      const auto flagged = std::count_if(samples.begin(), samples.end(),
-                                         [](const Sample& s) { return s.flags != 0; });
-      messages_stored.add();
-      samples_stored.add(samples.size());
-      samples_flagged.add(static_cast<std::uint64_t>(flagged));
-    }
-  };
-
   /// Gives a slot back, or drops the spare one after adding its counts to the shared rest.
   class Lease {
    public:
@@ -122,6 +139,7 @@ class TelemetryTap::Pool {
     }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
+    Slot* get() const noexcept { return slot_; }
     Slot* operator->() const noexcept { return slot_; }
 
    private:
@@ -174,7 +192,8 @@ class TelemetryTap::Pool {
   std::atomic<std::uint64_t> spare_flagged_{0};
 };
 
-TelemetryTap::TelemetryTap(SeriesStore& store, std::size_t cores) : store_(store) {
+TelemetryTap::TelemetryTap(SeriesStore& store, std::size_t cores, plugin::EventSink* events)
+    : store_(store), events_(events) {
   SKERRY_ASSERT(cores >= 1 && cores <= 256);
   pool_ = std::make_unique<Pool>(cores);
 }
@@ -191,13 +210,18 @@ TapResult TelemetryTap::on_publish(const plugin::Identity& publisher, const mqtt
     return {TapVerdict::not_mine, ""};  // Only removes the retained message [MQTT-3.3.1-6].
   }
   const Pool::Lease slot(*pool_);
-  const char* refusal = refusal_before_parsing(publisher, publish, *topic);
+  const char* refusal = refusal_before_parsing(publisher, *topic);
   if (refusal == nullptr) {
-    const auto samples = slot->parser.parse(publish.payload, now.wall);
-    if (samples.has_value()) {
-      const AppendResult appended = store_.append(topic->device, *samples, batch);
+    const auto pack =
+        slot->parse(format_of(publish, topic->format), topic->device, publish.payload, now.wall);
+    if (pack.has_value()) {
+      const AppendResult appended = store_.append(topic->device, pack->samples, batch);
       if (appended == AppendResult::stored) {
-        slot->count_stored(*samples);
+        if (!pack->units.empty()) {
+          write_units(*slot.get(), topic->device, *pack, now.wall, batch);
+        }
+        slot->count_stored(pack->samples);
+        tell(topic->device, pack->samples, now.wall);
         return {TapVerdict::stored, ""};
       }
       if (appended == AppendResult::overloaded) {
@@ -205,11 +229,47 @@ TapResult TelemetryTap::on_publish(const plugin::Identity& publisher, const mqtt
       }
       refusal = refusal_of(appended);
     } else {
-      refusal = samples.error().what;
+      refusal = pack.error().what;
     }
   }
   slot->messages_rejected.add();
   return {TapVerdict::rejected, refusal};
+}
+
+void TelemetryTap::write_units(Slot& slot, std::string_view device, const SenmlPack& pack,
+                               WallTime now, storage::Batch& batch) {
+  const std::uint64_t epoch = units_epoch_.load(std::memory_order_acquire);
+  if (slot.units_epoch != epoch) {
+    slot.units_epoch = epoch;
+    slot.units.forget();
+  }
+  slot.units.write(device, pack.samples, pack.units, now, batch);
+}
+
+void TelemetryTap::tell(std::string_view device, std::span<const Sample> samples, WallTime now) {
+  if (events_ == nullptr || samples.empty() ||
+      !events_->wanted_of(plugin::EventType::telemetry, device)) {
+    return;
+  }
+  std::string data = "{\"samples\":[";
+  std::size_t told = 0;
+  for (const Sample& sample : samples) {
+    if (data.size() > event_bytes_max) {
+      break;
+    }
+    data.append(told++ == 0 ? "{\"key\":" : ",{\"key\":");
+    append_json_string(data, sample.key);
+    data.push_back(',');
+    append_json_members(data, sample.timestamp, sample.value, sample.flags);
+    data.push_back('}');
+  }
+  data.push_back(']');
+  if (told < samples.size()) {
+    data.append(",\"omitted\":");
+    append_number(data, static_cast<std::int64_t>(samples.size() - told));
+  }
+  data.push_back('}');
+  events_->publish({plugin::EventType::telemetry, std::string(device), std::move(data), now});
 }
 
 TelemetryStatistics TelemetryTap::statistics() const noexcept {

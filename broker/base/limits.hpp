@@ -37,6 +37,19 @@ inline constexpr std::size_t telemetry_samples_max = 1024;
 inline constexpr std::size_t telemetry_depth_max = 8;
 inline constexpr std::size_t telemetry_key_bytes_max = 128;
 inline constexpr std::size_t telemetry_string_bytes_max = 4096;
+inline constexpr std::size_t telemetry_unit_bytes_max = 64;
+
+/// Records of one SenML pack, those with base fields alone among them.
+inline constexpr std::size_t senml_records_max = 1024;
+
+/// Bytes of what one live event tells; the rest of a large message is only counted in it.
+inline constexpr std::size_t event_bytes_max = 16 * 1024;
+
+/// The live stream: events and bytes that wait for listeners (the oldest give way and are counted
+/// as lost), and listeners at the same time (more get 503).
+inline constexpr std::size_t event_ring_events_max = 8192;
+inline constexpr std::size_t event_ring_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t event_listeners_max = 64;
 
 /// Telemetry queries: keys that one may name, samples, bytes of values and series visited in one
 /// page; a page that ends early carries a cursor.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/now.hpp"
 
@@ -50,6 +51,12 @@ class EventSink {
 
   /// Does anybody listen to this type? Ask before an Event is built. Any thread, one atomic load.
   virtual bool wanted(EventType type) const noexcept = 0;
+
+  /// The same for an event about `device`: false when everybody listens to other devices alone.
+  virtual bool wanted_of(EventType type, std::string_view device) const noexcept {
+    static_cast<void>(device);
+    return wanted(type);
+  }
 
   /// Hands an event to those who listen now. Bounded; the oldest give way and listeners are told.
   /// Any thread, also a core; never blocks for longer than a copy.

@@ -22,7 +22,8 @@ FLOORS = {
     "net": (BASE | {"mqtt", "storage", "plugin", "session", "shard", "transport"}, {"asio"}),
     "http": (BASE | {"crypto", "storage", "transport"}, {"asio", "beast", "json", "url", "openssl"}),
     "auth": (BASE | {"mqtt", "crypto", "filter", "storage", "plugin", "http"}, {"asio", "json"}),
-    "twin": (BASE | {"mqtt", "filter", "storage", "plugin", "http"}, {"asio", "json", "simdjson"}),
+    "twin": (BASE | {"mqtt", "filter", "storage", "plugin", "http"},
+             {"asio", "json", "simdjson", "cbor"}),
     "admin-api": (BASE | {"mqtt", "crypto", "filter", "storage", "plugin", "http", "auth", "twin"},
                   {"asio", "json", "yaml"}),
     "app": (None, {"asio", "yaml", "cli11", "spdlog", "prometheus", "json"}),
@@ -31,7 +32,7 @@ FLOORS = {
 LIBRARIES = [
     ("rocksdb", r"rocksdb/"), ("openssl", r"openssl/|boost/asio/ssl"), ("argon2", r"argon2"),
     ("beast", r"boost/beast"), ("asio", r"boost/asio"), ("json", r"boost/json"),
-    ("url", r"boost/url"), ("boost-system", r"boost/(system|assert)"), ("simdjson", r"simdjson"),
+    ("url", r"boost/url"), ("boost-system", r"boost/(system|assert)"), ("simdjson", r"simdjson"), ("cbor", r"cbor\.h"),
     ("yaml", r"yaml-cpp"), ("cli11", r"CLI/"), ("spdlog", r"spdlog"),
     ("prometheus", r"prometheus"),
 ]

@@ -10,8 +10,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "twin/device_topic.hpp"
 #include "twin/plain_series_store.hpp"
+#include "twin/unit_book.hpp"
 
 namespace skerry::twin {
 namespace {
@@ -95,15 +97,17 @@ TEST_CASE("what is rejected leaves the batch alone and says why") {
   CHECK(rejects("devices/d1/telemetry", "") == "the payload is empty");
   CHECK(rejects("devices/d1/telemetry", R"([{"a":1},{"a":[]}])") ==
         "arrays as values are not supported");
-  CHECK(rejects("devices/d1/telemetry/senml", "[]") == "SenML JSON is not accepted yet");
-  CHECK(rejects("devices/d1/telemetry/cbor", "\x80") == "SenML CBOR is not accepted yet");
+  CHECK(rejects("devices/d1/telemetry/senml", "[]") == "a SenML pack has no records");
+  CHECK(rejects("devices/d1/telemetry/cbor", "\x80") == "a SenML pack has no records");
+  CHECK(rejects("devices/d1/telemetry/senml", R"([{"bn":"d2:","n":"a","v":1}])") ==
+        "a SenML name does not begin with the device's own id and ':' or '/'");
   CHECK(rejects("devices/d2/telemetry", "{\"a\":1}") ==
         "only the device itself may publish its telemetry");
   CHECK(rejects("devices/sub/telemetry", "{\"a\":1}") ==
         "the topic does not name a valid device id");
   CHECK(rejects("devices//telemetry", "{\"a\":1}") == "the topic does not name a valid device id");
   const TelemetryStatistics statistics = world.tap.statistics();
-  CHECK(statistics.messages_rejected == 8);
+  CHECK(statistics.messages_rejected == 9);
   CHECK(statistics.messages_stored == 0);
 }
 
@@ -141,6 +145,103 @@ TEST_CASE("a known Content-Type wins over the topic, an unknown one says nothing
     publish.properties.content_type = each.content_type;
     CHECK(world.tap.on_publish(world.self, publish, now, world.batch).verdict == each.verdict);
   }
+}
+
+TEST_CASE("SenML by topic and by Content-Type joins the batch") {
+  World world;
+  CHECK(world.publish("devices/d1/telemetry/senml", R"([{"bn":"d1:","n":"a","u":"V","v":1.5}])")
+            .verdict == TapVerdict::stored);
+  CHECK(world
+            .publish("devices/d1/telemetry/cbor", std::string_view("\x81\xa2\x00\x61"
+                                                                   "b\x02\x07",
+                                                                   7))
+            .verdict == TapVerdict::stored);
+  mqtt::Publish publish = message("devices/d1/telemetry", R"([{"n":"c","vb":true}])");
+  publish.properties.content_type = "application/senml+json";
+  CHECK(world.tap.on_publish(world.self, publish, now, world.batch).verdict == TapVerdict::stored);
+  REQUIRE(world.kv->write(world.batch, true).ok());
+  SeriesQuery query;
+  query.device = "d1";
+  const auto page = world.series.query(query);
+  REQUIRE(page.has_value());
+  REQUIRE(page->series.size() == 3);
+  CHECK(page->series[0].samples[0].value == StoredValue(1.5));
+  CHECK(page->series[1].samples[0].value == StoredValue(std::int64_t{7}));
+  CHECK(page->series[2].samples[0].value == StoredValue(true));
+}
+
+TEST_CASE("a unit is written once, again when it changes, and after it was erased") {
+  World world;
+  const auto publish = [&world](std::string_view unit) {
+    world.batch.clear();
+    const std::string record =
+        R"([{"n":"a","t":-1,"u":")" + std::string(unit) + R"(","v":1},{"n":"b","v":2}])";
+    REQUIRE(world.publish("devices/d1/telemetry/senml", record).verdict == TapVerdict::stored);
+    const std::uint32_t writes = world.batch.count();
+    REQUIRE(world.kv->write(world.batch, true).ok());
+    return writes;
+  };
+  const UnitBook book(*world.kv);
+  CHECK(*book.unit_of("d1", "a") == "");
+  CHECK(publish("V") == 3);
+  CHECK(*book.unit_of("d1", "a") == "V");
+  CHECK(*book.unit_of("d1", "b") == "");
+  CHECK(*book.unit_of("d2", "a") == "");
+  CHECK(publish("V") == 2);
+  CHECK(publish("mV") == 3);
+  CHECK(*book.unit_of("d1", "a") == "mV");
+  storage::Batch erase;
+  UnitBook::erase("d1", "", erase);
+  REQUIRE(world.kv->write(erase, true).ok());
+  world.tap.forget_units();
+  CHECK(*book.unit_of("d1", "a") == "");
+  CHECK(publish("mV") == 3);
+  CHECK(*book.unit_of("d1", "a") == "mV");
+}
+
+/// Keeps what it is told.
+class Listener final : public plugin::EventSink {
+ public:
+  bool wanted(plugin::EventType type) const noexcept override {
+    return type == plugin::EventType::telemetry;
+  }
+  bool wanted_of(plugin::EventType type, std::string_view device) const noexcept override {
+    return wanted(type) && device == "d1";
+  }
+  void publish(plugin::Event event) noexcept override { events.push_back(std::move(event)); }
+  std::vector<plugin::Event> events;
+};
+
+TEST_CASE("who listens to a device hears of its stored samples and of nothing else") {
+  World world;
+  Listener listener;
+  TelemetryTap tap(world.series, 1, &listener);
+  const auto publish = [&](std::string_view device, std::string_view payload) {
+    const auto self = identity(IdentityKind::device, PolicyKind::device, std::string(device));
+    static_cast<void>(tap.on_publish(
+        self, message("devices/" + std::string(device) + "/telemetry", payload), now, world.batch));
+  };
+  publish("d2", R"({"a":1})");
+  publish("d1", R"({"a":[]})");
+  publish("d1", R"({"a":null})");
+  CHECK(listener.events.empty());
+  publish("d1", R"({"a":1.5,"b":"x\ny","ts":5})");
+  REQUIRE(listener.events.size() == 1);
+  CHECK(listener.events[0].device == "d1");
+  CHECK(listener.events[0].time == now.wall);
+  CHECK(
+      listener.events[0].data ==
+      R"({"samples":[{"key":"a","ts":"1970-01-01T00:00:00.005Z",)"
+        R"("value":1.5,"flags":["clock_skew"]},)"
+      R"({"key":"b","ts":"1970-01-01T00:00:00.005Z","value":"x\u000ay","flags":["clock_skew"]}]})");
+  std::string many = "{\"k0\":0";
+  for (int i = 1; i < 1000; ++i) {
+    many += ",\"k" + std::to_string(i) + "\":" + std::to_string(i);
+  }
+  publish("d1", many + "}");
+  REQUIRE(listener.events.size() == 2);
+  CHECK(listener.events[1].data.size() < event_bytes_max + 200);
+  CHECK(listener.events[1].data.find("\"omitted\":") != std::string::npos);
 }
 
 TEST_CASE("clearing a retained message is not telemetry") {
@@ -211,6 +312,11 @@ TEST_CASE("speed of parse and append on one core" * doctest::skip()) {
     std::string payload;
     std::size_t samples;
   };
+  std::string pack = R"([{"bn":"d1:","bt":1700000000)";
+  for (int i = 0; i < 100; ++i) {
+    pack += std::string(i == 0 ? "" : ",{") + (i == 0 ? "," : "") +
+            R"("n":"temperature","u":"Cel","t":)" + std::to_string(i) + R"(,"v":21.5})";
+  }
   std::string many = "[";
   for (int i = 0; i < 100; ++i) {
     many += (i == 0 ? "{\"ts\":" : ",{\"ts\":") + std::to_string(1'700'000'000'000 + i) +
@@ -222,13 +328,17 @@ TEST_CASE("speed of parse and append on one core" * doctest::skip()) {
        R"({"ts":1700000000000,"temperature":21.5,"humidity":48.2,"on":true,"mode":"auto","n":7})",
        5},
       {"100 in an array", many + "]", 100},
+      {"100 in SenML", pack + "]", 100},
   };
   for (const Shape& shape : shapes) {
     const auto start = std::chrono::steady_clock::now();
     constexpr std::size_t samples_min = 1'000'000;
     std::size_t samples = 0;
     for (; samples < samples_min; samples += shape.samples) {
-      static_cast<void>(world.publish("devices/d1/telemetry", shape.payload));
+      static_cast<void>(world.publish(shape.payload.starts_with("[{\"bn")
+                                          ? "devices/d1/telemetry/senml"
+                                          : "devices/d1/telemetry",
+                                      shape.payload));
       world.batch.clear();
     }
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
