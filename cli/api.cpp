@@ -1,11 +1,13 @@
 // The REST API as the commands see it.
 #include "cli/api.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "cli/failure.hpp"
 #include "cli/output.hpp"
+#include "crypto/random.hpp"
 
 namespace skerry::cli {
 namespace {
@@ -15,7 +17,61 @@ std::string member(const boost::json::object& object, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string{value->get_string()} : std::string{};
 }
 
+/// What to do about it, where that is no guess.
+std::string hint_for(const HttpsResponse& response, const std::string& code) {
+  if (response.status == 401 && code != "wrong_credentials") {
+    return "; log in with: skerryctl login";
+  }
+  if (code == "insufficient_scope") {
+    return "; use a token that has this scope: --token, or skerryctl login";
+  }
+  if (response.status == 412) {
+    return "; look at it again, it has changed meanwhile";
+  }
+  if (const std::string wait = response.header("retry-after"); !wait.empty()) {
+    return "; try again in " + wait + " s";
+  }
+  return {};
+}
+
+/// " at /id", or a line for each field when there are several.
+std::string places_of(const boost::json::object& problem, std::string& lines) {
+  const boost::json::value* errors = problem.if_contains("errors");
+  if (errors == nullptr || !errors->is_array() || errors->get_array().empty()) {
+    return {};
+  }
+  std::string first;
+  for (const boost::json::value& error : errors->get_array()) {
+    if (!error.is_object()) {
+      continue;
+    }
+    const std::string pointer = member(error.get_object(), "pointer");
+    if (errors->get_array().size() > 1) {
+      lines += "\n  " + visible(pointer + ": " + member(error.get_object(), "detail"));
+    } else if (!pointer.empty()) {
+      first = " at " + pointer;
+    }
+  }
+  return first;
+}
+
 }  // namespace
+
+int exit_code_of(int status) noexcept {
+  switch (status) {
+    case 401:
+    case 403:
+      return exit_denied;
+    case 404:
+      return exit_not_found;
+    case 409:
+    case 412:
+    case 428:
+      return exit_conflict;
+    default:
+      return exit_failure;
+  }
+}
 
 std::string describe_problem(const HttpsResponse& response) {
   boost::json::error_code error;
@@ -29,18 +85,19 @@ std::string describe_problem(const HttpsResponse& response) {
   if (sentence.empty()) {
     sentence = member(problem, "title");
   }
-  std::string place;
-  const boost::json::value* errors = problem.if_contains("errors");
-  if (errors != nullptr && errors->is_array() && !errors->get_array().empty() &&
-      errors->get_array().front().is_object()) {
-    const std::string pointer = member(errors->get_array().front().get_object(), "pointer");
-    place = pointer.empty() ? std::string{} : " at " + pointer;
+  const std::string code = member(problem, "code");
+  std::string lines;
+  const std::string place = places_of(problem, lines);
+  sentence += " (" + code + ", " + status + place + ")" + hint_for(response, code);
+  return visible(sentence) + lines;
+}
+
+std::string with_parameter(const std::string& target, const char* name, const std::string& value) {
+  if (value.empty()) {
+    return target;
   }
-  sentence += " (" + member(problem, "code") + ", " + status + place + ")";
-  if (response.status == 401 && member(problem, "code") != "wrong_credentials") {
-    sentence += "; log in with: skerryctl login";
-  }
-  return visible(sentence);
+  const char separator = target.find('?') == std::string::npos ? '?' : '&';
+  return target + separator + name + "=" + percent_encode(value);
 }
 
 Api::Api(const Settings& settings)
@@ -51,41 +108,64 @@ Api::Api(const Settings& settings)
                            "8443")),
       settings_(settings) {}
 
-boost::json::value Api::call(const std::string& method, const std::string& target,
-                             const boost::json::value* body) const {
-  HttpsRequest request;
-  request.method = method;
-  request.target = target;
-  request.headers["Accept"] = "application/json";
+HttpsResponse Api::exchange(HttpsRequest request) const {
   if (!settings_.token.empty()) {
     request.headers["Authorization"] = "Bearer " + settings_.token;
   }
+  const bool may_repeat = request.headers.contains("Idempotency-Key") && !request.source;
+  HttpsResponse response;
+  try {
+    response = send_https(server_, settings_.ca_pem, request);
+  } catch (const Failure& failure) {
+    if (!may_repeat || failure.exit_code != exit_unreachable) {
+      throw;
+    }
+    response = send_https(server_, settings_.ca_pem, request);
+  }
+  if ((response.status < 200 || response.status > 299) && response.status != 304) {
+    throw Failure(describe_problem(response), exit_code_of(response.status));
+  }
+  return response;
+}
+
+Answer Api::request(const std::string& method, const std::string& target, const Headers& headers,
+                    const boost::json::value* body) const {
+  HttpsRequest request;
+  request.method = method;
+  request.target = target;
+  request.headers = headers;
+  request.headers.try_emplace("Accept", "application/json");
+  if (method == "POST") {
+    request.headers.try_emplace("Idempotency-Key", crypto::random_token(16));
+  }
   if (body != nullptr) {
-    request.headers["Content-Type"] = "application/json";
+    request.headers.try_emplace("Content-Type", "application/json");
     request.body = boost::json::serialize(*body);
   }
-  const HttpsResponse response = send_https(server_, settings_.ca_pem, request);
-  if (response.status < 200 || response.status > 299) {
-    throw Failure(describe_problem(response));
-  }
-  if (response.body.empty()) {
-    return nullptr;
-  }
-  boost::json::error_code error;
-  boost::json::value answer = boost::json::parse(response.body, error);
-  if (error) {
-    throw Failure("the server answered what is no JSON");
+  const HttpsResponse response = exchange(std::move(request));
+  Answer answer;
+  answer.status = response.status;
+  answer.etag = response.header("etag");
+  if (!response.body.empty()) {
+    boost::json::error_code error;
+    answer.body = boost::json::parse(response.body, error);
+    if (error) {
+      throw Failure("the server answered what is no JSON");
+    }
   }
   return answer;
+}
+
+boost::json::value Api::call(const std::string& method, const std::string& target,
+                             const boost::json::value* body) const {
+  return request(method, target, {}, body).body;
 }
 
 void Api::each_page(const std::string& target,
                     const std::function<bool(const boost::json::object&)>& page) const {
   std::string cursor;
   for (;;) {
-    const char separator = target.find('?') == std::string::npos ? '?' : '&';
-    const boost::json::value answer = call(
-        "GET", cursor.empty() ? target : target + separator + "cursor=" + percent_encode(cursor));
+    const boost::json::value answer = call("GET", with_parameter(target, "cursor", cursor));
     if (!answer.is_object()) {
       throw Failure("the server answered a list that is none");
     }

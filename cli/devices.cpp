@@ -1,60 +1,24 @@
-// devices add, list, show, delete.
+// devices add, list, show, update, delete, suspend, resume, retire, approve, reject, keys.
 #include <unistd.h>
 
-#include <boost/json/array.hpp>
-#include <ostream>
-
-#include "cli/api.hpp"
-#include "cli/commands.hpp"
+#include "cli/device_words.hpp"
 #include "cli/failure.hpp"
 #include "cli/file.hpp"
 #include "cli/key_file.hpp"
-#include "cli/output.hpp"
+#include "cli/list.hpp"
 
 namespace skerry::cli {
 namespace {
 
-std::string target_of(const std::string& id) {
-  check_device_id(id);
-  return "/api/v1/devices/" + percent_encode(id);
-}
+struct AddOptions {
+  std::string id;
+  std::vector<std::string> key_files;
+  std::vector<std::string> fingerprints;
+  std::string generate_directory;
+  DeviceDetails details;
+};
 
-/// The newest certificate's end; "-" without one.
-std::string valid_until(const boost::json::object& device) {
-  std::string latest = "-";
-  const boost::json::value* keys = device.if_contains("keys");
-  for (const boost::json::value& key : keys == nullptr ? boost::json::array{} : keys->as_array()) {
-    for (const boost::json::value& certificate : key.at("certificates").as_array()) {
-      const std::string end = cell(certificate.as_object().if_contains("notAfter"));
-      latest = latest == "-" || end > latest ? end : latest;  // RFC 3339 in UTC sorts as text
-    }
-  }
-  return latest;
-}
-
-void print_device(Session& session, const boost::json::object& device) {
-  if (session.output == Output::json) {
-    session.out << json_text(device) << '\n';
-    return;
-  }
-  std::vector<Row> rows;
-  for (const char* name : {"id", "state", "createdAt", "changedAt"}) {
-    rows.push_back({name, cell(device.if_contains(name))});
-  }
-  for (const boost::json::value& key : device.at("keys").as_array()) {
-    rows.push_back({"key", "sha256:" + cell(key.as_object().if_contains("fingerprint"))});
-    for (const boost::json::value& certificate : key.at("certificates").as_array()) {
-      rows.push_back({"certificate", cell(certificate.as_object().if_contains("serial")) +
-                                         " until " +
-                                         cell(certificate.as_object().if_contains("notAfter"))});
-    }
-  }
-  print_table(session.out, {"FIELD", "VALUE"}, rows);
-}
-
-}  // namespace
-
-void devices_add(Session& session, const DeviceAddOptions& options) {
+void add(Session& session, const AddOptions& options) {
   check_device_id(options.id);
   std::vector<std::string> fingerprints;
   for (const std::string& text : options.fingerprints) {
@@ -77,7 +41,10 @@ void devices_add(Session& session, const DeviceAddOptions& options) {
   for (const std::string& fingerprint : fingerprints) {
     keys.push_back(boost::json::object{{"fingerprint", fingerprint}});
   }
-  boost::json::value body = boost::json::object{{"id", options.id}, {"keys", std::move(keys)}};
+  boost::json::object wish = json_of(options.details);
+  wish["id"] = options.id;
+  wish["keys"] = std::move(keys);
+  const boost::json::value body{std::move(wish)};
   boost::json::value device;
   try {
     device = api.call("POST", "/api/v1/devices", &body);
@@ -87,51 +54,303 @@ void devices_add(Session& session, const DeviceAddOptions& options) {
     }
     throw;
   }
-  if (session.output == Output::json) {
-    session.out << json_text(device) << '\n';
+  if (session.output != Output::table) {
+    print_device(session, device.as_object());
     return;
   }
   if (!made.empty()) {
-    session.out << "Made the key " << made << '\n';
+    print_done(session, "Made the key " + made);
   }
-  session.out << "Registered device " << options.id << " ("
-              << cell(device.as_object().if_contains("state"))
-              << ") with key sha256:" << fingerprints.front() << '\n';
+  print_done(session, "Registered device " + options.id + " (" +
+                          cell(device.as_object().if_contains("state")) +
+                          ") with key sha256:" + fingerprints.front());
 }
 
-void devices_list(Session& session) {
-  std::vector<Row> rows;
-  boost::json::array all;
-  Api{session.settings}.each_page(
-      "/api/v1/devices?limit=500", [&](const boost::json::object& page) {
-        for (const boost::json::value& item : page.at("items").as_array()) {
-          const boost::json::object& device = item.as_object();
-          if (session.output == Output::json) {
-            all.push_back(item);
-          } else {
-            rows.push_back({cell(device.if_contains("id")), cell(device.if_contains("state")),
-                            std::to_string(device.at("keys").as_array().size()),
-                            valid_until(device), cell(device.if_contains("createdAt"))});
-          }
-        }
-        return true;
-      });
-  if (session.output == Output::json) {
-    session.out << json_text(all) << '\n';
-  } else {
-    print_table(session.out, {"ID", "STATE", "KEYS", "CERTIFICATE UNTIL", "CREATED"}, rows);
+struct ListOptions {
+  std::string filter;
+  std::string sort;
+  std::size_t limit = 0;
+  bool wide = false;
+  WatchOptions watch;
+};
+
+void list(Session& session, const ListOptions& options) {
+  List devices;
+  const std::size_t page = options.limit == 0 ? 500 : std::min<std::size_t>(options.limit, 500);
+  devices.target = "/api/v1/devices?limit=" + std::to_string(page);
+  devices.target = with_parameter(devices.target, "filter", options.filter);
+  devices.target = with_parameter(devices.target, "sort", options.sort);
+  devices.limit = options.limit;
+  devices.columns = device_columns(options.wide);
+  print_list(session, devices, options.watch);
+}
+
+struct OneOptions {
+  std::string id;
+};
+
+void show(Session& session, const OneOptions& options) {
+  print_device(session, Api{session.settings}.call("GET", device_target(options.id)).as_object());
+}
+
+struct UpdateOptions {
+  std::string id;
+  DeviceDetails details;
+  std::vector<std::string> tags_removed;
+  std::vector<std::string> attributes_removed;
+};
+
+/// Tags are replaced as a whole by a merge patch, so they are read, changed and written only if
+/// nobody else has written meanwhile.
+void update(Session& session, const UpdateOptions& options) {
+  constexpr int tries_max = 5;
+  const Api api{session.settings};
+  const std::string target = device_target(options.id);
+  for (int tries = 1;; ++tries) {
+    boost::json::object patch = json_of(options.details);
+    Api::Headers headers{{"Content-Type", "application/merge-patch+json"}};
+    if (!options.details.tags.empty() || !options.tags_removed.empty()) {
+      const Answer now = api.request("GET", target, {});
+      headers["If-Match"] = now.etag;
+      patch["tags"] =
+          changed_tags(now.body.as_object(), options.details.tags, options.tags_removed);
+    }
+    for (const std::string& name : options.attributes_removed) {
+      if (!patch.contains("attributes")) {
+        patch["attributes"] = boost::json::object{};
+      }
+      patch["attributes"].as_object()[name] = nullptr;
+    }
+    if (patch.empty()) {
+      throw Failure("say what to change: skerryctl devices update --help", exit_usage);
+    }
+    const boost::json::value body{std::move(patch)};
+    try {
+      const Answer changed = api.request("PATCH", target, headers, &body);
+      if (session.output != Output::table) {
+        print_device(session, changed.body.as_object());
+      }
+      print_done(session, "Updated device " + options.id);
+      return;
+    } catch (const Failure& failure) {
+      if (failure.exit_code != exit_conflict || !headers.contains("If-Match") ||
+          tries == tries_max) {
+        throw;
+      }
+    }
   }
 }
 
-void devices_show(Session& session, const std::string& id) {
-  print_device(session, Api{session.settings}.call("GET", target_of(id)).as_object());
+struct ManyOptions {
+  std::vector<std::string> ids;
+};
+
+/// Does it for each; what failed for one does not keep it from the others.
+void each_device(Session& session, const ManyOptions& options,
+                 const std::function<void(const std::string&)>& act) {
+  std::optional<Failure> failed;
+  for (const std::string& id : options.ids) {
+    check_device_id(id);
+  }
+  for (const std::string& id : options.ids) {
+    try {
+      act(id);
+    } catch (const Failure& failure) {
+      if (options.ids.size() == 1 || failure.exit_code == exit_unreachable) {
+        throw;
+      }
+      session.err << "skerryctl: " << id << ": " << failure.what() << '\n';
+      failed = Failure{"not all devices could be changed", failure.exit_code};
+    }
+  }
+  if (failed) {
+    throw Failure{*failed};
+  }
 }
 
-void devices_delete(Session& session, const std::string& id) {
-  Api{session.settings}.call("DELETE", target_of(id));
-  if (session.output == Output::table) {
-    session.out << "Deleted device " << id << "; its sessions have ended\n";
+void erase(Session& session, const ManyOptions& options) {
+  const Api api{session.settings};
+  each_device(session, options, [&](const std::string& id) {
+    api.call("DELETE", device_target(id));
+    print_done(session, "Deleted device " + id + "; its sessions have ended");
+  });
+}
+
+template <const char* const& action, const char* const& told>
+void act(Session& session, const ManyOptions& options) {
+  const Api api{session.settings};
+  each_device(session, options, [&](const std::string& id) {
+    const boost::json::value device = api.call("POST", device_target(id) + ":" + action);
+    if (session.output != Output::table && !session.quiet) {
+      print_device(session, device.as_object());
+    }
+    print_done(session, std::string{told} + id);
+  });
+}
+
+constexpr const char* suspend_action = "suspend";
+constexpr const char* suspend_told = "Suspended device ";
+constexpr const char* resume_action = "resume";
+constexpr const char* resume_told = "Resumed device ";
+constexpr const char* retire_action = "retire";
+constexpr const char* retire_told = "Retired device ";
+
+struct JudgeOptions {
+  std::string id;
+  std::string fingerprint;
+  std::string as;
+  DeviceDetails details;
+};
+
+void approve(Session& session, const JudgeOptions& options) {
+  boost::json::object wish = json_of(options.details);
+  wish["fingerprint"] = normal_fingerprint(options.fingerprint);
+  if (!options.as.empty()) {
+    check_device_id(options.as);
+    wish["id"] = options.as;
   }
+  const boost::json::value body{std::move(wish)};
+  const boost::json::value device =
+      Api{session.settings}.call("POST", device_target(options.id) + ":approve", &body);
+  if (session.output != Output::table) {
+    print_device(session, device.as_object());
+  }
+  print_done(session, "Approved device " + cell(device.as_object().if_contains("id")));
+}
+
+void reject(Session& session, const JudgeOptions& options) {
+  const boost::json::value body =
+      boost::json::object{{"fingerprint", normal_fingerprint(options.fingerprint)}};
+  Api{session.settings}.call("POST", device_target(options.id) + ":reject", &body);
+  print_done(session, "Rejected device " + options.id);
+}
+
+struct KeyOptions {
+  std::string id;
+  std::string key_file;
+  std::string fingerprint;
+  std::string not_after;
+};
+
+std::string fingerprint_of(const KeyOptions& options) {
+  if (options.key_file.empty() == options.fingerprint.empty()) {
+    throw Failure("say which key: --key FILE or --fingerprint HEX", exit_usage);
+  }
+  return options.key_file.empty()
+             ? normal_fingerprint(options.fingerprint)
+             : fingerprint_of_pem(read_file(options.key_file, "the key file"), options.key_file);
+}
+
+void add_key(Session& session, const KeyOptions& options) {
+  const std::string target = device_target(options.id) + "/keys";
+  const std::string fingerprint = fingerprint_of(options);
+  boost::json::object wish{{"fingerprint", fingerprint}};
+  if (!options.not_after.empty()) {
+    wish["notAfter"] = options.not_after;
+  }
+  const boost::json::value body{std::move(wish)};
+  Api{session.settings}.call("POST", target, &body);
+  print_done(session, "Device " + options.id + " may use the key sha256:" + fingerprint);
+}
+
+void remove_key(Session& session, const KeyOptions& options) {
+  const std::string target = device_target(options.id) + "/keys/" + fingerprint_of(options);
+  Api{session.settings}.call("DELETE", target);
+  print_done(session, "Device " + options.id + " has lost the key; its certificates are revoked");
+}
+
+void add_key_words(CommandLine& line, CLI::App& devices) {
+  CLI::App& keys = *devices.add_subcommand("keys", "The keys of a device")->fallthrough();
+  keys.require_subcommand(1);
+  const auto more = std::make_shared<KeyOptions>();
+  const auto less = std::make_shared<KeyOptions>();
+  CLI::App& add_words = line.add(keys, "add", "Let the device use one more key", more, &add_key);
+  add_words.add_option("--not-after", more->not_after, "When it ends to count, RFC 3339");
+  CLI::App& remove_words =
+      line.add(keys, "remove", "Take a key away and revoke its certificates", less, &remove_key);
+  for (const auto& [words, options] : {std::pair{&add_words, more}, {&remove_words, less}}) {
+    words->add_option("device", options->id, "Device id")->required();
+    words->add_option("--key", options->key_file, "Private key, public key or certificate in PEM");
+    words->add_option("--fingerprint", options->fingerprint, "SHA-256 of the public key");
+  }
+}
+
+void add_judge_words(CommandLine& line, CLI::App& devices) {
+  const auto yes = std::make_shared<JudgeOptions>();
+  CLI::App& approve_words =
+      line.add(devices, "approve", "Let in a device that has asked", yes, &approve);
+  approve_words.add_option("device", yes->id, "Id of the pending device")->required();
+  approve_words
+      .add_option("--fingerprint", yes->fingerprint,
+                  "Fingerprint of its key, as read from the device itself")
+      ->required();
+  approve_words.add_option("--id", yes->as, "Another id than the one it has asked for");
+  add_detail_flags(approve_words, yes->details);
+  const auto no = std::make_shared<JudgeOptions>();
+  CLI::App& reject_words =
+      line.add(devices, "reject", "Refuse a device that has asked", no, &reject);
+  reject_words.add_option("device", no->id, "Id of the pending device")->required();
+  reject_words.add_option("--fingerprint", no->fingerprint, "Fingerprint of its key")->required();
+}
+
+void add_state_words(CommandLine& line, CLI::App& devices) {
+  const auto verb = [&](const char* name, const char* description,
+                        void (*run)(Session&, const ManyOptions&)) {
+    const auto options = std::make_shared<ManyOptions>();
+    line.add(devices, name, description, options, run)
+        .add_option("device", options->ids, "Device ids")
+        ->required();
+  };
+  verb("delete", "Remove devices and end their sessions", &erase);
+  verb("suspend", "Lock devices out for a time; their sessions end",
+       &act<suspend_action, suspend_told>);
+  verb("resume", "Let suspended devices in again", &act<resume_action, resume_told>);
+  verb("retire", "Lock devices out for good and revoke their certificates",
+       &act<retire_action, retire_told>);
+}
+
+}  // namespace
+
+void add_device_commands(CommandLine& line) {
+  CLI::App& devices = line.group("devices", "The registry of devices");
+  const auto made = std::make_shared<AddOptions>();
+  CLI::App& add_words = line.add(devices, "add", "Register a device by its key", made, &add);
+  add_words.add_option("device", made->id, "Device id")->required();
+  add_words
+      .add_option("--key", made->key_files,
+                  "Private key, public key or certificate in PEM; only its fingerprint is sent")
+      ->allow_extra_args(false);
+  add_words.add_option("--fingerprint", made->fingerprints, "SHA-256 of the public key, 64 digits")
+      ->allow_extra_args(false);
+  add_words.add_option("--generate", made->generate_directory, "Make a key DIR/ID.key");
+  add_detail_flags(add_words, made->details);
+
+  const auto listed = std::make_shared<ListOptions>();
+  CLI::App& list_words = line.add(devices, "list", "List devices", listed, &list);
+  list_words.add_option("-l,--filter", listed->filter,
+                        "Only these: state:enrolled tags:lab NOT model:pi3 lastSeen<-7d \"text\"");
+  list_words.add_option("--sort", listed->sort, "id, name, model, state, createdAt, …; -id: down");
+  list_words.add_option("--limit", listed->limit, "No more than so many");
+  list_words.add_flag("--wide", listed->wide, "More columns");
+  add_watch_flags(list_words, listed->watch);
+
+  const auto shown = std::make_shared<OneOptions>();
+  line.add(devices, "show", "Show one device", shown, &show)
+      .add_option("device", shown->id, "Device id")
+      ->required();
+
+  const auto changed = std::make_shared<UpdateOptions>();
+  CLI::App& update_words = line.add(devices, "update", "Change a device", changed, &update);
+  update_words.add_option("device", changed->id, "Device id")->required();
+  add_detail_flags(update_words, changed->details);
+  update_words.add_option("--remove-tag", changed->tags_removed, "A tag that goes")
+      ->allow_extra_args(false);
+  update_words
+      .add_option("--remove-attribute", changed->attributes_removed, "An attribute that goes")
+      ->allow_extra_args(false);
+  add_state_words(line, devices);
+  add_judge_words(line, devices);
+  add_key_words(line, devices);
 }
 
 }  // namespace skerry::cli

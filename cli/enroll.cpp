@@ -5,7 +5,7 @@
 
 #include "base/now.hpp"
 #include "cli/api.hpp"
-#include "cli/commands.hpp"
+#include "cli/command_line.hpp"
 #include "cli/failure.hpp"
 #include "cli/file.hpp"
 #include "cli/https_client.hpp"
@@ -17,6 +17,13 @@
 
 namespace skerry::cli {
 namespace {
+
+struct EnrollOptions {
+  std::string id;
+  std::string key_file;
+  std::string directory = ".";
+  std::string est;  ///< empty: port 8444 of the server
+};
 
 constexpr std::size_t answer_bytes_max = 256 * 1024;
 
@@ -41,7 +48,7 @@ ClientIdentity identity_of(const crypto::PrivateKey& key, const std::string& id)
 
 Certificates certificates_of(const HttpsResponse& response) {
   if (response.status != 200) {
-    throw Failure(describe_problem(response));
+    throw Failure(describe_problem(response), exit_code_of(response.status));
   }
   const auto der = crypto::base64_decode(response.body, answer_bytes_max);
   if (!der) {
@@ -107,8 +114,6 @@ HttpsRequest enrolment_request(const crypto::PrivateKey& key, const std::string&
   return request;
 }
 
-}  // namespace
-
 void device_enroll(Session& session, const EnrollOptions& options) {
   check_device_id(options.id);
   if (session.settings.ca_pem.empty()) {
@@ -138,17 +143,31 @@ void device_enroll(Session& session, const EnrollOptions& options) {
   const std::string ca_path = options.directory + "/ca.crt";
   write_file(certificate_path, chain_pem(issued.front(), authorities), 0644);
   write_file(ca_path, roots_pem(authorities), 0644);
-  if (session.output == Output::json) {
-    const boost::json::object files{{"id", options.id},
-                                    {"serial", fields->serial},
-                                    {"certificate", certificate_path},
-                                    {"ca", ca_path}};
-    session.out << json_text(files) << '\n';
+  const boost::json::object files{{"id", options.id},
+                                  {"serial", fields->serial},
+                                  {"certificate", certificate_path},
+                                  {"ca", ca_path}};
+  if (session.output != Output::table) {
+    print_object(session, files, rows_of(files));
     return;
   }
-  session.out << "Enrolled " << options.id << ", certificate " << fields->serial << '\n'
-              << "  certificate  " << certificate_path << '\n'
-              << "  CA           " << ca_path << '\n';
+  print_done(session, "Enrolled " + options.id + ", certificate " + fields->serial);
+  print_done(session, "  certificate  " + certificate_path);
+  print_done(session, "  CA           " + ca_path);
+}
+
+}  // namespace
+
+void add_enroll_commands(CommandLine& line) {
+  CLI::App& device = line.group("device", "What a device does itself");
+  const auto options = std::make_shared<EnrollOptions>();
+  CLI::App& words =
+      line.add(device, "enroll", "Get a certificate for a registered key", options, &device_enroll);
+  words.add_option("device", options->id, "Device id")->required();
+  words.add_option("--key", options->key_file, "Private key in PEM; it is not sent")->required();
+  words.add_option("--out", options->directory, "Where ID.crt and ca.crt go")
+      ->capture_default_str();
+  words.add_option("--est", options->est, "URL of the enrolment server");
 }
 
 }  // namespace skerry::cli

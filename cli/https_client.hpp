@@ -1,8 +1,11 @@
-// One HTTPS request at a time: blocking, with time limits, the server always verified against one
-// given CA and never against those of the system.
+// One HTTPS request at a time, with time limits, the server always verified against one given CA
+// and never against those of the system. Bodies may be streamed, both ways at once.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,15 +36,30 @@ struct HttpsRequest {
   std::string target = "/";
   std::map<std::string, std::string> headers;
   std::string body;
+  /// When set, gives the body part by part (nothing at its end) and `body` is ignored. Asked no
+  /// further once the server has answered with an error.
+  std::function<std::optional<std::string>()> source = {};
+  /// When set, gets the parts of a 2xx body as they come, and `body` of the answer stays empty.
+  /// False: enough has come, the connection may end.
+  std::function<bool(std::string_view)> sink = {};
+  /// The longest silence: neither a byte could be sent nor has one come.
+  std::chrono::seconds patience{30};
 };
 
 struct HttpsResponse {
   int status = 0;
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::string body;
+
+  /// Empty when there is none.
+  std::string header(const std::string& name) const {
+    const auto at = headers.find(name);
+    return at == headers.end() ? std::string{} : at->second;
+  }
 };
 
-/// Throws Failure with one sentence: cannot connect, certificate not trusted, no answer in time.
+/// Throws Failure (unreachable) with one sentence: cannot connect, certificate not trusted, no
+/// answer in time, the answer breaks off.
 HttpsResponse send_https(const ServerAddress& server, const std::string& ca_pem,
                          const HttpsRequest& request, const ClientIdentity& identity = {});
 

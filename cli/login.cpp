@@ -7,13 +7,20 @@
 #include <iostream>
 
 #include "cli/api.hpp"
-#include "cli/commands.hpp"
+#include "cli/command_line.hpp"
 #include "cli/failure.hpp"
 #include "cli/file.hpp"
 #include "cli/output.hpp"
 
 namespace skerry::cli {
 namespace {
+
+struct LoginOptions {
+  std::string user = "admin";
+  std::string password;  ///< empty: $SKERRY_PASSWORD, then asked for
+  std::string data_dir;  ///< the server's, for its ca/root.crt
+  std::int64_t expires_in_seconds = 30 * 86400;
+};
 
 constexpr const char* default_server = "https://127.0.0.1:8443";
 /// Where a server that was started in this directory keeps its root certificate.
@@ -25,8 +32,8 @@ std::string root_certificate_of(const std::string& data_dir) {
 
 /// --ca, --data-dir, ./skerry-data, then what an earlier login has saved.
 std::string find_ca(const Session& session, const LoginOptions& options) {
-  if (!options.ca_file.empty()) {
-    return read_file(options.ca_file, "the CA file");
+  if (session.ca_given) {
+    return session.settings.ca_pem;
   }
   if (!options.data_dir.empty()) {
     return read_file(root_certificate_of(options.data_dir), "the server's root certificate");
@@ -106,13 +113,8 @@ std::string name_of_this_token() {
   return "skerryctl on " + std::string{host};
 }
 
-}  // namespace
-
 void login(Session& session, const LoginOptions& options) {
   Settings settings = session.settings;
-  if (!options.server.empty()) {
-    settings.server = options.server;
-  }
   if (settings.server.empty()) {
     settings.server = default_server;
   }
@@ -131,6 +133,31 @@ void login(Session& session, const LoginOptions& options) {
   session.out << "Logged in to " << settings.server << " as " << visible(options.user) << " until "
               << cell(token.if_contains("expiresAt")) << "; saved in " << session.settings_path
               << '\n';
+}
+
+struct NoOptions {};
+
+void print_token(Session& session, const NoOptions&) {
+  if (session.settings.token.empty()) {
+    throw Failure("log in first: skerryctl login --help", exit_usage);
+  }
+  session.out << session.settings.token << '\n';
+}
+
+}  // namespace
+
+void add_login_commands(CommandLine& line) {
+  const auto options = std::make_shared<LoginOptions>();
+  CLI::App& login_words =
+      line.add(line.app(), "login", "Get a token and save it for later commands", options, &login);
+  login_words.add_option("--user", options->user, "User name")->capture_default_str();
+  login_words.add_option("--password", options->password,
+                         "Password; default: $SKERRY_PASSWORD, then standard input");
+  login_words.add_option("--data-dir", options->data_dir,
+                         "The server's data directory, for its root certificate");
+  login_words.add_option("--expires-in", options->expires_in_seconds, "Seconds the token is valid");
+  line.add(line.app(), "token", "Print the saved token, for curl and others",
+           std::make_shared<NoOptions>(), &print_token);
 }
 
 }  // namespace skerry::cli

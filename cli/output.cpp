@@ -69,27 +69,67 @@ std::string visible(const std::string& text) {
   return shown;
 }
 
+void print_table_line(std::ostream& out, Row line, std::vector<std::size_t>& widths) {
+  widths.resize(std::max(widths.size(), line.size()), 0);
+  std::string text;
+  for (std::size_t column = 0; column < line.size(); ++column) {
+    line[column] = visible(line[column]);
+    const std::size_t width = width_of(line[column]);
+    widths[column] = std::max(widths[column], width);
+    text += line[column];
+    if (column + 1 < line.size()) {
+      text.append(widths[column] - width + 2, ' ');
+    }
+  }
+  out << text << '\n';
+}
+
 void print_table(std::ostream& out, const Row& header, const std::vector<Row>& rows) {
-  std::vector<Row> lines{header};
-  lines.insert(lines.end(), rows.begin(), rows.end());
   std::vector<std::size_t> widths(header.size(), 0);
-  for (Row& line : lines) {
+  const auto measure = [&](const Row& line) {
+    for (std::size_t column = 0; column < std::min(line.size(), widths.size()); ++column) {
+      widths[column] = std::max(widths[column], width_of(visible(line[column])));
+    }
+  };
+  measure(header);
+  std::for_each(rows.begin(), rows.end(), measure);
+  print_table_line(out, header, widths);
+  for (Row line : rows) {
     line.resize(header.size());
-    for (std::size_t column = 0; column < line.size(); ++column) {
-      line[column] = visible(line[column]);
-      widths[column] = std::max(widths[column], width_of(line[column]));
-    }
+    print_table_line(out, std::move(line), widths);
   }
-  for (const Row& line : lines) {
-    std::string text;
-    for (std::size_t column = 0; column < line.size(); ++column) {
-      text += line[column];
-      if (column + 1 < line.size()) {
-        text.append(widths[column] - width_of(line[column]) + 2, ' ');
-      }
+}
+
+void print_csv_line(std::ostream& out, const Row& line) {
+  std::string text;
+  for (const std::string& value : line) {
+    text += &value == &line.front() ? "" : ",";
+    if (value.find_first_of(",\"\r\n") == std::string::npos) {
+      text += value;
+      continue;
     }
-    out << text << '\n';
+    text += '"';
+    for (const char c : value) {
+      text.append(c == '"' ? "\"\"" : std::string(1, c));
+    }
+    text += '"';
   }
+  out << text << '\n';
+}
+
+const boost::json::value* member_at(const boost::json::object& object, std::string_view path) {
+  // A name may have dots of its own.
+  if (const boost::json::value* whole = object.if_contains(path)) {
+    return whole;
+  }
+  const std::size_t dot = path.find('.');
+  if (dot == std::string_view::npos) {
+    return nullptr;
+  }
+  const boost::json::value* inner = object.if_contains(path.substr(0, dot));
+  return inner != nullptr && inner->is_object()
+             ? member_at(inner->get_object(), path.substr(dot + 1))
+             : nullptr;
 }
 
 std::string cell(const boost::json::value* value) {
@@ -104,7 +144,55 @@ std::string cell(const boost::json::value* value) {
     const auto written = std::to_chars(std::begin(text), std::end(text), value->get_double());
     return {std::begin(text), written.ptr};
   }
+  if (value->is_array()) {
+    std::string joined;
+    for (const boost::json::value& item : value->get_array()) {
+      joined += (joined.empty() ? "" : ",") + cell(&item);
+    }
+    return joined.empty() ? "-" : joined;
+  }
   return boost::json::serialize(*value);
+}
+
+std::vector<Row> rows_of(const boost::json::object& object) {
+  std::vector<Row> rows;
+  for (const auto& member : object) {
+    const std::string name{member.key()};
+    if (!member.value().is_object()) {
+      rows.push_back({name, cell(&member.value())});
+      continue;
+    }
+    for (Row& row : rows_of(member.value().get_object())) {
+      rows.push_back({name + "." + row.front(), std::move(row.back())});
+    }
+  }
+  return rows;
+}
+
+void print_object(Session& session, const boost::json::value& value, const std::vector<Row>& rows) {
+  switch (session.output) {
+    case Output::json:
+      session.out << json_text(value) << '\n';
+      return;
+    case Output::yaml:
+      session.out << yaml_text(value);
+      return;
+    case Output::csv:
+      print_csv_line(session.out, {"field", "value"});
+      for (const Row& row : rows) {
+        print_csv_line(session.out, row);
+      }
+      return;
+    case Output::table:
+      break;
+  }
+  print_table(session.out, {"FIELD", "VALUE"}, rows);
+}
+
+void print_done(Session& session, const std::string& sentence) {
+  if (!session.quiet && session.output == Output::table) {
+    session.out << visible(sentence) << '\n';
+  }
 }
 
 }  // namespace skerry::cli

@@ -1,143 +1,54 @@
-// The words of the command line, parsed and handed to commands.hpp.
+// The words of the command line, parsed and handed to the commands.
 #include "cli/program.hpp"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-#include <cstdlib>
-#include <functional>
-#include <map>
-#include <ostream>
+#include <unistd.h>
 
-#include "cli/commands.hpp"
+#include <cstdlib>
+#include <iostream>
+#include <map>
+
+#include "cli/command_line.hpp"
 #include "cli/failure.hpp"
 #include "cli/file.hpp"
 
 namespace skerry::cli {
 namespace {
 
-/// Everything that words can say. It lives until the chosen command has run.
-struct Words {
+/// What every command knows.
+struct CommonWords {
   std::string config = default_settings_path();
   std::string server;
   std::string token;
   std::string ca_file;
   Output output = Output::table;
-  LoginOptions login;
-  DeviceAddOptions add;
-  EnrollOptions enroll;
-  QueryOptions query;
-  std::string id;
-  std::function<void(Session&)> command;
+  bool quiet = false;
 };
 
-void add_connection_options(CLI::App& app, Words& words) {
+void add_common_flags(CLI::App& app, CommonWords& words) {
   app.add_option("--config", words.config, "File with server, token and CA")->capture_default_str();
   app.add_option("--server", words.server, "URL of the admin API")->envname("SKERRY_SERVER");
   app.add_option("--token", words.token, "API token instead of the saved one")
       ->envname("SKERRY_TOKEN");
   app.add_option("--ca", words.ca_file, "CA certificate of the server, in PEM");
   static const std::map<std::string, Output> outputs{{"table", Output::table},
-                                                     {"json", Output::json}};
-  app.add_option("-o,--output", words.output, "table or json")
-      ->transform(CLI::CheckedTransformer(outputs).description("{table,json}"));
+                                                     {"json", Output::json},
+                                                     {"yaml", Output::yaml},
+                                                     {"csv", Output::csv}};
+  app.add_option("-o,--output", words.output, "table, json, yaml or csv")
+      ->transform(CLI::CheckedTransformer(outputs).description("{table,json,yaml,csv}"));
+  app.add_flag("-q,--quiet", words.quiet, "Lists give ids alone; what was done is not told");
 }
 
-void add_login(CLI::App& app, Words& words) {
-  CLI::App* login_words = app.add_subcommand("login", "Get a token and save it for later commands");
-  login_words->add_option("--user", words.login.user, "User name")->capture_default_str();
-  login_words->add_option("--password", words.login.password,
-                          "Password; default: $SKERRY_PASSWORD, then standard input");
-  login_words->add_option("--data-dir", words.login.data_dir,
-                          "The server's data directory, for its root certificate");
-  login_words->add_option("--expires-in", words.login.expires_in_seconds,
-                          "Seconds the token is valid");
-  login_words->callback([&words] {
-    words.command = [&words](Session& session) {
-      words.login.server = words.server;
-      words.login.ca_file = words.ca_file;
-      login(session, words.login);
-    };
-  });
-  app.add_subcommand("token", "Print the saved token, for curl and others")->callback([&words] {
-    words.command = [](Session& session) {
-      if (session.settings.token.empty()) {
-        throw Failure("log in first: skerryctl login --help", exit_usage);
-      }
-      session.out << session.settings.token << '\n';
-    };
-  });
-}
-
-void add_devices(CLI::App& app, Words& words) {
-  CLI::App* devices = app.add_subcommand("devices", "The registry of devices")->fallthrough();
-  devices->require_subcommand(1);
-  CLI::App* add = devices->add_subcommand("add", "Register a device by its key")->fallthrough();
-  add->add_option("id", words.add.id, "Device id")->required();
-  add->add_option("--key", words.add.key_files,
-                  "Private key, public key or certificate in PEM; only its fingerprint is sent")
-      ->allow_extra_args(false);
-  add->add_option("--fingerprint", words.add.fingerprints, "SHA-256 of the public key, 64 digits")
-      ->allow_extra_args(false);
-  add->add_option("--generate", words.add.generate_directory, "Make a key DIR/ID.key");
-  add->callback([&words] {
-    words.command = [&words](Session& session) { devices_add(session, words.add); };
-  });
-  devices->add_subcommand("list", "List all devices")->fallthrough()->callback([&words] {
-    words.command = &devices_list;
-  });
-  CLI::App* show = devices->add_subcommand("show", "Show one device")->fallthrough();
-  show->add_option("id", words.id, "Device id")->required();
-  show->callback([&words] {
-    words.command = [&words](Session& session) { devices_show(session, words.id); };
-  });
-  CLI::App* erase =
-      devices->add_subcommand("delete", "Remove a device and end its sessions")->fallthrough();
-  erase->add_option("id", words.id, "Device id")->required();
-  erase->callback([&words] {
-    words.command = [&words](Session& session) { devices_delete(session, words.id); };
-  });
-}
-
-void add_device(CLI::App& app, Words& words) {
-  CLI::App* device = app.add_subcommand("device", "What a device does itself")->fallthrough();
-  device->require_subcommand(1);
-  CLI::App* enroll =
-      device->add_subcommand("enroll", "Get a certificate for a registered key")->fallthrough();
-  enroll->add_option("id", words.enroll.id, "Device id")->required();
-  enroll->add_option("--key", words.enroll.key_file, "Private key in PEM; it is not sent")
-      ->required();
-  enroll->add_option("--out", words.enroll.directory, "Where ID.crt and ca.crt go")
-      ->capture_default_str();
-  enroll->add_option("--est", words.enroll.est, "URL of the enrolment server");
-  enroll->callback([&words] {
-    words.command = [&words](Session& session) { device_enroll(session, words.enroll); };
-  });
-}
-
-void add_telemetry(CLI::App& app, Words& words) {
-  CLI::App* telemetry = app.add_subcommand("telemetry", "What devices have sent")->fallthrough();
-  telemetry->require_subcommand(1);
-  CLI::App* latest = telemetry->add_subcommand("latest", "Last value of each key")->fallthrough();
-  latest->add_option("id", words.id, "Device id")->required();
-  latest->callback([&words] {
-    words.command = [&words](Session& session) { telemetry_latest(session, words.id); };
-  });
-  CLI::App* query = telemetry->add_subcommand("query", "Values of a range of time")->fallthrough();
-  query->add_option("id", words.query.id, "Device id")->required();
-  query->add_option("--key", words.query.keys, "Key; may be given more than once")
-      ->allow_extra_args(false);
-  query->add_option("--from", words.query.from, "First instant: RFC 3339, or relative like -1h");
-  query->add_option("--to", words.query.to, "Instant behind the last one, or now");
-  query->add_option("--order", words.query.order, "asc or desc");
-  query->add_option("--limit", words.query.limit, "At most so many samples");
-  query->callback([&words] {
-    words.command = [&words](Session& session) { telemetry_query(session, words.query); };
-  });
+void add_commands(CommandLine& line) {
+  add_login_commands(line);
+  add_device_commands(line);
+  add_enroll_commands(line);
+  add_telemetry_commands(line);
+  add_completion_commands(line);
 }
 
 /// The saved settings with the flags of this call over them.
-Settings settings_of(const Words& words) {
+Settings settings_of(const CommonWords& words) {
   Settings settings = load_settings(words.config);
   if (!words.server.empty()) {
     settings.server = words.server;
@@ -151,6 +62,30 @@ Settings settings_of(const Words& words) {
   return settings;
 }
 
+/// The shell asks what may follow; flags among the words may be half-written and are only looked
+/// at.
+int answer_shell(const CLI::App& app, const std::vector<std::string>& words, Session& session) {
+  CommonWords common;
+  for (std::size_t index = 0; index + 1 < words.size(); ++index) {
+    if (words[index] == "--config") {
+      common.config = words[index + 1];
+    } else if (words[index] == "--server") {
+      common.server = words[index + 1];
+    }
+  }
+  try {
+    session.settings = settings_of(common);
+  } catch (const Failure&) {
+    session.settings = {};  // commands and flags are known without a server
+  }
+  complete(session, app, words);
+  return 0;
+}
+
+bool is_terminal(const std::ostream& stream, const std::ostream& standard, int descriptor) {
+  return &stream == &standard && isatty(descriptor) == 1;
+}
+
 }  // namespace
 
 int run(const std::vector<std::string>& words, std::istream& in, std::ostream& out,
@@ -158,14 +93,15 @@ int run(const std::vector<std::string>& words, std::istream& in, std::ostream& o
   CLI::App app{"skerryctl: operate a Skerry gateway", "skerryctl"};
   app.require_subcommand(1);
   app.fallthrough();
-  Words parsed;
-  add_connection_options(app, parsed);
-  add_login(app, parsed);
-  add_devices(app, parsed);
-  add_device(app, parsed);
-  add_telemetry(app, parsed);
-  for (CLI::App* command : app.get_subcommands({})) {
-    command->fallthrough();
+  CommonWords common;
+  add_common_flags(app, common);
+  CommandLine line{app};
+  add_commands(line);
+  Session session{in, out, err, {}, common.config};
+  session.terminal_out = is_terminal(out, std::cout, STDOUT_FILENO);
+  session.terminal_err = is_terminal(err, std::cerr, STDERR_FILENO);
+  if (!words.empty() && words.front() == "__complete") {
+    return answer_shell(app, {words.begin() + 1, words.end()}, session);
   }
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
@@ -173,11 +109,16 @@ int run(const std::vector<std::string>& words, std::istream& in, std::ostream& o
     return app.exit(error, out, err) == 0 ? 0 : exit_usage;
   }
   try {
-    Session session{in, out, err, settings_of(parsed), parsed.config, parsed.output};
-    parsed.command(session);
+    session.settings = settings_of(common);
+    session.settings_path = common.config;
+    session.ca_given = !common.ca_file.empty();
+    session.output = common.output;
+    session.quiet = common.quiet;
+    line.chosen()(session);
     out.flush();
     return 0;
   } catch (const Failure& failure) {
+    out.flush();
     err << "skerryctl: " << failure.what() << '\n';
     return failure.exit_code;
   } catch (const std::exception& exception) {

@@ -7,8 +7,9 @@
 
 namespace skerry::cli {
 
-/// Runs one command with the words behind the program's name and gives the exit code: 0, 1 when it
-/// could not be done, 2 when the words make no sense. Errors go to `err` as one sentence.
+/// Runs one command with the words behind the program's name and gives the exit code of
+/// failure.hpp. Errors go to `err` as one sentence. `__complete WORDS…` is what the completion
+/// scripts ask.
 int run(const std::vector<std::string>& words, std::istream& in, std::ostream& out,
         std::ostream& err);
 

@@ -14,7 +14,7 @@
 #include "cli/failure.hpp"
 #include "cli/file.hpp"
 #include "cli/key_file.hpp"
-#include "cli/output.hpp"
+#include "cli/list.hpp"
 #include "cli/settings.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/encoding.hpp"
@@ -240,4 +240,120 @@ TEST_CASE("numbers are printed as people write them") {
   CHECK(json_text(value) == R"({"a":21.5,"b":[1e+300,-0.001,7,true,null,"x\"y"],"c":{},"d":[]})");
   CHECK(cell(&value.at("a")) == "21.5");
   CHECK(cell(nullptr) == "-");
+}
+
+namespace {
+
+/// What print_items() writes in this format.
+std::string printed(Output output, bool quiet = false) {
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  Session session{in, out, err, {}, {}, false, output, quiet};
+  const auto items = boost::json::parse(
+      R"([{"id":"a","tags":["x","y"],"inner":{"n":21.5},"note":"say \"hi\", twice"},
+          {"id":"b","tags":[],"inner":{},"note":null}])");
+  print_items(
+      session,
+      {{"ID", "id"},
+       {"TAGS", "tags"},
+       {"N", "inner.n"},
+       {"NOTE", "note"},
+       {"BIG", "",
+        [](const boost::json::object& item) { return cell(item.if_contains("id")) + "!"; }}},
+      items.as_array());
+  return out.str();
+}
+
+}  // namespace
+
+TEST_CASE("lists are printed in every format") {
+  CHECK(printed(Output::table) ==
+        "ID  TAGS  N     NOTE             BIG\n"
+        "a   x,y   21.5  say \"hi\", twice  a!\n"
+        "b   -     -     -                b!\n");
+  CHECK(printed(Output::csv) ==
+        "id,tags,inner.n,note,BIG\n"
+        "a,\"x,y\",21.5,\"say \"\"hi\"\", twice\",a!\n"
+        "b,-,-,-,b!\n");
+  CHECK(printed(Output::json) ==
+        "[{\"id\":\"a\",\"tags\":[\"x\",\"y\"],\"inner\":{\"n\":21.5},"
+        "\"note\":\"say \\\"hi\\\", twice\"},"
+        "{\"id\":\"b\",\"tags\":[],\"inner\":{},\"note\":null}]\n");
+  CHECK(printed(Output::yaml) ==
+        "- id: a\n  tags:\n    - x\n    - \"y\"\n  inner:\n    \"n\": 21.5\n"
+        "  note: \"say \\\"hi\\\", twice\"\n"
+        "- id: b\n  tags: []\n  inner: {}\n  note: null\n");
+  CHECK(printed(Output::table, true) == "a\nb\n");
+}
+
+TEST_CASE("YAML keeps what is a string a string") {
+  for (const char* text : {"true", "No", "null", "1", "1.5e3", "", "-", "a: b", "#x", "2026-11-25",
+                           "0x1f", "~", "[a", "a\nb", "ends ", "\xC3\xA4"}) {
+    CAPTURE(text);
+    CHECK(yaml_text(boost::json::value(text)).front() == '"');
+  }
+  CHECK(yaml_text("pump-7") == "pump-7\n");
+  CHECK(yaml_text("Feed pump 7.1") == "Feed pump 7.1\n");
+  CHECK(yaml_text(boost::json::parse(R"([[1,[2]],{"a":[{"b":{}}]}])")) ==
+        "- - 1\n  - - 2\n- a:\n    - b: {}\n");
+}
+
+TEST_CASE(
+    "a problem with several fields has a line for each, and hints where there is one to give") {
+  HttpsResponse response;
+  response.status = 422;
+  response.body =
+      R"({"detail":"two are wrong","code":"invalid","errors":[{"pointer":"/a","detail":"x"},)"
+      R"({"pointer":"/b","detail":"y\u0007"}]})";
+  CHECK(describe_problem(response) == "two are wrong (invalid, HTTP 422)\n  /a: x\n  /b: y\\x07");
+  response.status = 503;
+  response.headers["retry-after"] = "5";
+  response.body = R"({"detail":"busy","code":"busy"})";
+  CHECK(describe_problem(response) == "busy (busy, HTTP 503); try again in 5 s");
+  CHECK(exit_code_of(404) == exit_not_found);
+  CHECK(exit_code_of(403) == exit_denied);
+  CHECK(exit_code_of(412) == exit_conflict);
+  CHECK(exit_code_of(500) == exit_failure);
+}
+
+TEST_CASE("completion knows nouns, verbs, flags and formats") {
+  const auto complete = [](std::vector<std::string> words) {
+    words.insert(words.begin(), "__complete");
+    return run_words(words).out;
+  };
+  CHECK(has(complete({""}), "devices\n"));
+  CHECK(complete({"devi"}) == "device\ndevices\n");
+  CHECK(complete({"devices", "sus"}) == "suspend\n");
+  CHECK(complete({"devices", "list", "--fil"}) == "--filter\n");
+  CHECK(has(complete({"devices", "list", "--o"}), "--output\n"));
+  CHECK(complete({"devices", "list", "--output", "y"}) == "yaml\n");
+  CHECK(complete({"--output", "json", "devices", "sh"}) == "show\n");
+  CHECK(complete({"devices", "keys", ""}) == "add\nremove\n");
+  CHECK(complete({"devices", "show", "x", "--config", "/nowhere"}).empty());
+  CHECK(complete({"bogus", ""}).find("__complete") == std::string::npos);
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    CHECK(has(run_words({"completion", shell}).out, "skerryctl __complete"));
+  }
+  CHECK(run_words({"completion", "csh"}).code == exit_usage);
+}
+
+TEST_CASE("attributes, tags and files that make no sense are refused before anything is sent") {
+  const Directory directory;
+  const std::string config = directory.path + "/config.json";
+  save_settings(config, {"https://127.0.0.1:1", "skt_x", "no pem"});
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"devices", "update", "a"},
+                                             {"devices", "update", "a", "--attribute", "x"},
+                                             {"devices", "update", "a", "--attribute", "=x"},
+                                             {"devices", "approve", "a", "--fingerprint", "12"},
+                                             {"devices", "keys", "add", "a"},
+                                             {"devices", "suspend", "a", "b/c"},
+                                             {"devices", "list", "--interval", "0"}}) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"--config", config});
+    const Ran ran = run_words(all);
+    CAPTURE(ran.err);
+    CHECK(ran.code == exit_usage);
+  }
 }
