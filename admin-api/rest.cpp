@@ -90,8 +90,12 @@ Result<Page, http::Response> read_page(const http::Request& request, std::string
 }
 
 http::Response page_response(const http::Request& request, boost::json::array items,
-                             const std::optional<std::string>& next) {
+                             const std::optional<std::string>& next,
+                             std::optional<std::size_t> count) {
   boost::json::object body;
+  if (count) {
+    body["count"] = *count;
+  }
   body["items"] = std::move(items);
   body["next"] = next ? boost::json::value(*next) : boost::json::value(nullptr);
   http::Response response = http::json_response(body);

@@ -35,9 +35,11 @@ struct Page {
 Result<Page, http::Response> read_page(const http::Request& request, std::string_view kind,
                                        std::initializer_list<std::string_view> also_known = {});
 
-/// `{"items": …, "next": …}` and, when there is more, `Link: …; rel="next"` (RFC 8288).
+/// `{"items": …, "next": …}` and, when there is more, `Link: …; rel="next"` (RFC 8288). `count` is
+/// how many there are on all pages, where that was asked for.
 http::Response page_response(const http::Request& request, boost::json::array items,
-                             const std::optional<std::string>& next);
+                             const std::optional<std::string>& next,
+                             std::optional<std::size_t> count = std::nullopt);
 
 /// True when `etag` satisfies an If-Match header by strong comparison (RFC 9110 section 13.1.1):
 /// "*" or a list with this tag.

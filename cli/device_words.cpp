@@ -125,11 +125,11 @@ std::vector<Column> device_columns(bool wide) {
   if (wide) {
     columns.push_back({"ONLINE", "online"});
     columns.push_back({"LAST SEEN", "lastSeen"});
-    columns.push_back({"KEYS", "", &key_count});
+    columns.push_back({"KEYS", "keyCount", &key_count});
     columns.push_back({"SERIAL NUMBER", "serialNumber"});
     columns.push_back({"CHANGED", "changedAt"});
   }
-  columns.push_back({"CERTIFICATE UNTIL", "", &valid_until});
+  columns.push_back({"CERTIFICATE UNTIL", "certificateUntil", &valid_until});
   columns.push_back({"CREATED", "createdAt"});
   return columns;
 }

@@ -44,7 +44,7 @@ void add(Session& session, const AddOptions& options) {
   boost::json::object wish = json_of(options.details);
   wish["id"] = options.id;
   wish["keys"] = std::move(keys);
-  const boost::json::value body{std::move(wish)};
+  const boost::json::value body = std::move(wish);
   boost::json::value device;
   try {
     device = api.call("POST", "/api/v1/devices", &body);
@@ -124,7 +124,7 @@ void update(Session& session, const UpdateOptions& options) {
     if (patch.empty()) {
       throw Failure("say what to change: skerryctl devices update --help", exit_usage);
     }
-    const boost::json::value body{std::move(patch)};
+    const boost::json::value body = std::move(patch);
     try {
       const Answer changed = api.request("PATCH", target, headers, &body);
       if (session.output != Output::table) {
@@ -168,32 +168,48 @@ void each_device(Session& session, const ManyOptions& options,
   }
 }
 
+/// A change that may end sessions: what it was and how many have ended.
+void print_change(Session& session, const std::string& told, const boost::json::value& change) {
+  if (!change.is_object()) {
+    print_done(session, told + "; its sessions have ended");
+    return;
+  }
+  if (session.output != Output::table && !session.quiet) {
+    print_object(session, change, rows_of(change.get_object()));
+  }
+  print_done(session,
+             told + "; sessions ended: " + cell(change.get_object().if_contains("sessionsClosed")));
+}
+
 void erase(Session& session, const ManyOptions& options) {
   const Api api{session.settings};
   each_device(session, options, [&](const std::string& id) {
-    api.call("DELETE", device_target(id));
-    print_done(session, "Deleted device " + id + "; its sessions have ended");
+    const boost::json::value removal = api.call("DELETE", device_target(id));
+    print_change(session, "Deleted device " + id, removal);
   });
 }
 
-template <const char* const& action, const char* const& told>
+struct Verb {
+  const char* name;         ///< "suspend", also behind the colon of the resource
+  const char* description;  ///< for --help
+  const char* told;         ///< "Suspended device "
+};
+
+constexpr Verb suspend_verb{"suspend", "Lock devices out for a time; their sessions end",
+                            "Suspended device "};
+constexpr Verb resume_verb{"resume", "Let suspended devices in again", "Resumed device "};
+constexpr Verb retire_verb{"retire", "Lock devices out for good and revoke their certificates",
+                           "Retired device "};
+constexpr Verb disconnect_verb{"disconnect", "End the sessions of devices, which may come back",
+                               "Disconnected device "};
+
+template <const Verb& verb>
 void act(Session& session, const ManyOptions& options) {
   const Api api{session.settings};
   each_device(session, options, [&](const std::string& id) {
-    const boost::json::value device = api.call("POST", device_target(id) + ":" + action);
-    if (session.output != Output::table && !session.quiet) {
-      print_device(session, device.as_object());
-    }
-    print_done(session, std::string{told} + id);
+    print_change(session, verb.told + id, api.call("POST", device_target(id) + ":" + verb.name));
   });
 }
-
-constexpr const char* suspend_action = "suspend";
-constexpr const char* suspend_told = "Suspended device ";
-constexpr const char* resume_action = "resume";
-constexpr const char* resume_told = "Resumed device ";
-constexpr const char* retire_action = "retire";
-constexpr const char* retire_told = "Retired device ";
 
 struct JudgeOptions {
   std::string id;
@@ -209,7 +225,7 @@ void approve(Session& session, const JudgeOptions& options) {
     check_device_id(options.as);
     wish["id"] = options.as;
   }
-  const boost::json::value body{std::move(wish)};
+  const boost::json::value body = std::move(wish);
   const boost::json::value device =
       Api{session.settings}.call("POST", device_target(options.id) + ":approve", &body);
   if (session.output != Output::table) {
@@ -248,15 +264,16 @@ void add_key(Session& session, const KeyOptions& options) {
   if (!options.not_after.empty()) {
     wish["notAfter"] = options.not_after;
   }
-  const boost::json::value body{std::move(wish)};
+  const boost::json::value body = std::move(wish);
   Api{session.settings}.call("POST", target, &body);
   print_done(session, "Device " + options.id + " may use the key sha256:" + fingerprint);
 }
 
 void remove_key(Session& session, const KeyOptions& options) {
   const std::string target = device_target(options.id) + "/keys/" + fingerprint_of(options);
-  Api{session.settings}.call("DELETE", target);
-  print_done(session, "Device " + options.id + " has lost the key; its certificates are revoked");
+  const boost::json::value change = Api{session.settings}.call("DELETE", target);
+  print_change(session, "Device " + options.id + " has lost the key; its certificates are revoked",
+               change);
 }
 
 void add_key_words(CommandLine& line, CLI::App& devices) {
@@ -302,11 +319,10 @@ void add_state_words(CommandLine& line, CLI::App& devices) {
         ->required();
   };
   verb("delete", "Remove devices and end their sessions", &erase);
-  verb("suspend", "Lock devices out for a time; their sessions end",
-       &act<suspend_action, suspend_told>);
-  verb("resume", "Let suspended devices in again", &act<resume_action, resume_told>);
-  verb("retire", "Lock devices out for good and revoke their certificates",
-       &act<retire_action, retire_told>);
+  verb(suspend_verb.name, suspend_verb.description, &act<suspend_verb>);
+  verb(resume_verb.name, resume_verb.description, &act<resume_verb>);
+  verb(retire_verb.name, retire_verb.description, &act<retire_verb>);
+  verb(disconnect_verb.name, disconnect_verb.description, &act<disconnect_verb>);
 }
 
 }  // namespace

@@ -12,10 +12,17 @@
 namespace skerry::cli {
 namespace {
 
-Row row_of(const List& list, const boost::json::object& item) {
+/// What is not there is "-" for people and nothing for programs.
+Row row_of(const List& list, const boost::json::object& item, Output output) {
   Row row;
   for (const Column& column : list.columns) {
-    row.push_back(column.text ? column.text(item) : cell(member_at(item, column.path)));
+    std::string text = column.text ? column.text(item) : cell(member_at(item, column.path));
+    if (text == "-" && output == Output::csv) {
+      text.clear();
+    } else if (text.empty() && output == Output::table) {
+      text = "-";
+    }
+    row.push_back(std::move(text));
   }
   return row;
 }
@@ -74,7 +81,7 @@ void print_once(Session& session, const List& list, const Each& each) {
     }
     switch (session.output) {
       case Output::table:
-        rows.push_back(row_of(list, item));
+        rows.push_back(row_of(list, item, session.output));
         break;
       case Output::json:
         out << (count == 1 ? "[" : ",") << json_text(item);
@@ -83,7 +90,7 @@ void print_once(Session& session, const List& list, const Each& each) {
         out << yaml_text(boost::json::array{item});
         break;
       case Output::csv:
-        print_csv_line(out, row_of(list, item));
+        print_csv_line(out, row_of(list, item, session.output));
         break;
     }
   });
@@ -127,9 +134,9 @@ void Watch::print(const boost::json::object& item) {
   switch (session_.output) {
     case Output::table:
       if (first_) {
-        first_rows_.push_back(row_of(list_, item));
+        first_rows_.push_back(row_of(list_, item, session_.output));
       } else {
-        print_table_line(session_.out, row_of(list_, item), widths_);
+        print_table_line(session_.out, row_of(list_, item, session_.output), widths_);
       }
       break;
     case Output::json:
@@ -139,7 +146,7 @@ void Watch::print(const boost::json::object& item) {
       session_.out << "---\n" << yaml_text(item);
       break;
     case Output::csv:
-      print_csv_line(session_.out, row_of(list_, item));
+      print_csv_line(session_.out, row_of(list_, item, session_.output));
       break;
   }
 }

@@ -42,6 +42,7 @@ void add_common_flags(CLI::App& app, CommonWords& words) {
 void add_commands(CommandLine& line) {
   add_login_commands(line);
   add_device_commands(line);
+  add_transfer_commands(line);
   add_enroll_commands(line);
   add_telemetry_commands(line);
   add_completion_commands(line);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "admin-api/accounts.hpp"
+#include "admin-api/idempotency.hpp"
 #include "admin-api/tokens.hpp"
 #include "app/application.hpp"
 #include "app/tls_holder.hpp"
@@ -18,6 +19,7 @@
 #include "auth/authenticator_chain.hpp"
 #include "auth/authority.hpp"
 #include "auth/certificate_authenticator.hpp"
+#include "auth/device_index.hpp"
 #include "auth/device_policy.hpp"
 #include "auth/registry.hpp"
 #include "http/server.hpp"
@@ -41,6 +43,7 @@ struct Application::Impl {
   void make_admin_port();
   void make_enrolment_port();
   void make_metrics_port();
+  void open_index();
   void restore();
   void open_accounts();
 
@@ -77,12 +80,14 @@ struct Application::Impl {
   std::unique_ptr<auth::Audit> audit;
   std::unique_ptr<auth::CertificateAuthority> authority;
   std::unique_ptr<auth::DeviceRegistry> registry;
+  std::unique_ptr<auth::DeviceIndex> index;
   std::unique_ptr<auth::CertificateAuthenticator> certificates;
   auth::DevicePolicy policy;
   std::unique_ptr<twin::PlainSeriesStore> series;
   std::unique_ptr<twin::TelemetryTap> tap;
   std::unique_ptr<admin_api::AdminAccounts> accounts;
   std::unique_ptr<admin_api::TokenStore> tokens;
+  std::unique_ptr<admin_api::IdempotencyStore> idempotency;
   std::vector<std::unique_ptr<TlsHolder>> tls;
   std::vector<std::unique_ptr<auth::AuthenticatorChain>> authenticators;
   std::unique_ptr<net::Server> server;

@@ -148,6 +148,7 @@ void Application::Impl::open_identity() {
       server->reevaluate("device:" + device.id, [](std::uint64_t) {});
     }
   });
+  open_index();
 }
 
 TlsHolder& Application::Impl::hold_tls(std::function<transport::TlsOptions()> make) {
@@ -267,10 +268,11 @@ void Application::Impl::make_admin_port() {
                options_of_tls.session_resumption = true;
                return options_of_tls;
              }).source();
-  admin_port =
-      std::make_unique<http::Server>(io, std::move(port),
-                                     joined(admin_api::admin_endpoints(std::move(services)),
-                                            twin::telemetry_endpoints(std::move(telemetry))));
+  http::EndpointTable table = joined(admin_api::admin_endpoints(std::move(services)),
+                                     twin::telemetry_endpoints(std::move(telemetry)));
+  idempotency = std::make_unique<admin_api::IdempotencyStore>([] { return read_clocks().steady; });
+  admin_api::make_idempotent(table, *idempotency);
+  admin_port = std::make_unique<http::Server>(io, std::move(port), std::move(table));
 }
 
 void Application::Impl::make_enrolment_port() {

@@ -275,7 +275,7 @@ TEST_CASE("lists are printed in every format") {
   CHECK(printed(Output::csv) ==
         "id,tags,inner.n,note,BIG\n"
         "a,\"x,y\",21.5,\"say \"\"hi\"\", twice\",a!\n"
-        "b,-,-,-,b!\n");
+        "b,,,,b!\n");
   CHECK(printed(Output::json) ==
         "[{\"id\":\"a\",\"tags\":[\"x\",\"y\"],\"inner\":{\"n\":21.5},"
         "\"note\":\"say \\\"hi\\\", twice\"},"
