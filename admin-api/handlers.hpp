@@ -11,6 +11,9 @@ using Services = std::shared_ptr<AdminServices>;
 
 http::EndpointTable token_endpoints(const Services& services);
 http::EndpointTable device_endpoints(const Services& services);
+http::EndpointTable device_action_endpoints(const Services& services);
+http::EndpointTable device_key_endpoints(const Services& services);
+http::EndpointTable device_import_endpoints(const Services& services);
 http::EndpointTable client_endpoints(const Services& services);
 http::EndpointTable system_endpoints(const Services& services);
 

@@ -34,6 +34,18 @@ void DeviceRegistry::on_change(ChangeHook hook) {
   hooks_.push_back(std::move(hook));
 }
 
+void DeviceRegistry::on_rights_change(RightsHook hook) {
+  rights_hooks_.push_back(std::move(hook));
+}
+
+void DeviceRegistry::tell_rights(const std::string& id, bool caller_judges_sessions) const {
+  for (const RightsHook& hook : rights_hooks_) {
+    if (!caller_judges_sessions) {
+      hook(id);
+    }
+  }
+}
+
 void DeviceRegistry::tell_events(plugin::EventSink& events) {
   events_ = &events;
 }

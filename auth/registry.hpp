@@ -70,6 +70,9 @@ struct ChangeRequest {
   std::optional<DeviceVersion> expected = {};
   /// Joins the same commit: for a token that is used up by this change.
   storage::Batch also = {};
+  /// The caller has live sessions judged again when `done` is called, and waits for their end: the
+  /// rights hooks are not called.
+  bool caller_judges_sessions = false;
 };
 
 struct DevicePage {
@@ -164,6 +167,10 @@ class DeviceRegistry {
 
   /// Adds a hook. Before the first change; not thread-safe.
   void on_change(ChangeHook hook);
+  /// Called when what a device may do has changed or may have: its live sessions are to be judged
+  /// again. As on_change(), but not for changes whose caller does that himself.
+  using RightsHook = std::function<void(const std::string& id)>;
+  void on_rights_change(RightsHook hook);
   /// Where durable changes are told. Before the first change; must outlive the registry.
   void tell_events(plugin::EventSink& events);
 
@@ -276,6 +283,7 @@ class DeviceRegistry {
     DevicePointer after;
     std::vector<RevokedCertificate> revoked;
     std::vector<DevicePointer> dropped;  ///< pending devices that give way
+    bool caller_judges_sessions = false;
   };
   /// A change of one device: what it is called and what it does to a copy.
   struct Edit {
@@ -335,7 +343,7 @@ class DeviceRegistry {
   void submit_removal(const DevicePointer& device, const Edit& why, ChangeRequest& change,
                       Done done);
   void finish_erase(const DevicePointer& device, const char* action, const storage::Status& status,
-                    const Done& done, WallTime now);
+                    const Done& done, const ChangeRequest& change);
   void prune_revocations(WallTime now, storage::Batch& batch);
   std::optional<RegistryFailure> refuse_request(const ApprovalRequest& request, WallTime now,
                                                 DevicePointer& known);
@@ -352,11 +360,13 @@ class DeviceRegistry {
                      WallTime now);
   void load_entry(std::string_view key, std::string_view value, Loaded& loaded);
   void tell(const Device& device, Change change) const;
+  void tell_rights(const std::string& id, bool caller_judges_sessions) const;
 
   plugin::AuditLog& audit_;
   plugin::NoEvents no_events_;
   plugin::EventSink* events_ = &no_events_;
   std::vector<ChangeHook> hooks_;
+  std::vector<RightsHook> rights_hooks_;
   mutable std::shared_mutex mutex_;
   std::map<std::string, Entry, std::less<>> devices_;
   /// Fingerprint → id; also of creations and removals under way.

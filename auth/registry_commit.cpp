@@ -44,7 +44,7 @@ DevicePointer DeviceRegistry::key_owner(std::string_view fingerprint) const {
 /// that have its keys are pending (refuse_keys() has seen to that) and give way.
 DeviceRegistry::Staged DeviceRegistry::stage(DevicePointer before, DevicePointer after,
                                              RevocationReason reason, storage::Batch& batch) {
-  Staged staged{before, after, {}, {}};
+  Staged staged{before, after, {}, {}, false};
   for (const DeviceKey& key : after->keys) {
     const DevicePointer owner = key_owner(key.fingerprint);
     if (owner && owner->id != after->id) {
@@ -91,6 +91,7 @@ void DeviceRegistry::drop_pending(const DevicePointer& device, storage::Batch& b
 void DeviceRegistry::submit(Staged staged, const char* action, ChangeRequest& change,
                             storage::Batch batch, const Done& done) {
   batch.append(change.also);
+  staged.caller_judges_sessions = change.caller_judges_sessions;
   plugin::AuditEvent event;
   event.actor = change.actor.name;
   event.address = change.actor.address;
@@ -209,6 +210,9 @@ void DeviceRegistry::announce(const Staged& staged, const char* action, WallTime
   }
   const Device& device = *staged.after;
   tell(device, staged.before ? Change::updated : Change::created);
+  if (staged.before) {
+    tell_rights(device.id, staged.caller_judges_sessions);
+  }
   using plugin::EventType;
   const std::string_view name{action};
   const bool is_enrolment = device.state == DeviceState::pending || name == "device.approve";

@@ -68,10 +68,13 @@ void DeviceRegistry::submit_removal(const DevicePointer& device, const Edit& why
   event.object = "device:" + device->id;
   event.outcome = "ok";
   event.detail = describe_change(device.get(), *device, revoked);
+  ChangeRequest rest;
+  rest.now = change.now;
+  rest.caller_judges_sessions = change.caller_judges_sessions;
   audit_.submit(
       std::move(batch), std::move(event),
-      [this, device, action = why.action, done = std::move(done), now = change.now](
-          const storage::Status& status) { finish_erase(device, action, status, done, now); });
+      [this, device, action = why.action, done = std::move(done),
+       rest](const storage::Status& status) { finish_erase(device, action, status, done, rest); });
 }
 
 void DeviceRegistry::prune_revocations(WallTime now, storage::Batch& batch) {
@@ -90,6 +93,7 @@ void DeviceRegistry::prune_revocations(WallTime now, storage::Batch& batch) {
 void DeviceRegistry::remove(std::string_view id, ChangeRequest change, const Edit& why, Done done) {
   DevicePointer device;
   std::optional<RegistryFailure> failure;
+  const bool quiet = change.caller_judges_sessions;
   {
     const std::unique_lock lock{mutex_};
     const auto entry = devices_.find(id);
@@ -111,6 +115,7 @@ void DeviceRegistry::remove(std::string_view id, ChangeRequest change, const Edi
     return;
   }
   tell(*device, Change::erased);
+  tell_rights(device->id, quiet);
 }
 
 void DeviceRegistry::erase(std::string_view id, ChangeRequest change, Done done) {
@@ -119,7 +124,8 @@ void DeviceRegistry::erase(std::string_view id, ChangeRequest change, Done done)
 }
 
 void DeviceRegistry::finish_erase(const DevicePointer& device, const char* action,
-                                  const storage::Status& status, const Done& done, WallTime now) {
+                                  const storage::Status& status, const Done& done,
+                                  const ChangeRequest& change) {
   {
     const std::unique_lock lock{mutex_};
     const auto removal = removals_.find(device->id);
@@ -138,11 +144,12 @@ void DeviceRegistry::finish_erase(const DevicePointer& device, const char* actio
     return;
   }
   tell(*device, Change::erased);
+  tell_rights(device->id, change.caller_judges_sessions);
   using plugin::EventType;
   const EventType type =
       device->state == DeviceState::pending ? EventType::enrolment : EventType::device;
   if (events_->wanted(type)) {
-    events_->publish({type, device->id, device_event(action, *device), now});
+    events_->publish({type, device->id, device_event(action, *device), change.now});
   }
   if (events_->wanted(EventType::certificate)) {
     for (const DeviceKey& key : device->keys) {
@@ -150,7 +157,7 @@ void DeviceRegistry::finish_erase(const DevicePointer& device, const char* actio
         events_->publish({EventType::certificate, device->id,
                           certificate_event("certificate.revoke", certificate.serial,
                                             name_of(RevocationReason::cessation_of_operation)),
-                          now});
+                          change.now});
       }
     }
   }

@@ -143,10 +143,8 @@ void Application::Impl::open_identity() {
   }
   certificates = std::make_unique<auth::CertificateAuthenticator>(
       *registry, authority->device_ca(), [] { return read_clocks().wall; });
-  registry->on_change([this](const auth::Device& device, auth::DeviceRegistry::Change change) {
-    if (change != auth::DeviceRegistry::Change::created) {
-      server->reevaluate("device:" + device.id, [](std::uint64_t) {});
-    }
+  registry->on_rights_change([this](const std::string& id) {
+    server->reevaluate("device:" + id, [](std::uint64_t) {});
   });
   open_index();
 }

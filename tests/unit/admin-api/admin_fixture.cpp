@@ -17,6 +17,12 @@ void NotingView::disconnect_owner(std::string owner, mqtt::Reason reason,
   done(1);
 }
 
+void NotingView::reevaluate(std::string owner, std::function<void(std::uint64_t)> done) {
+  const std::lock_guard lock{mutex};
+  judged.push_back(std::move(owner));
+  done(2);
+}
+
 void NotingView::list_clients(ClientQuery query,
                               std::function<void(std::vector<plugin::ClientInfo>)> done) {
   std::vector<plugin::ClientInfo> found;
@@ -44,6 +50,43 @@ AdminFixture::AdminFixture(admin_api::AttemptLimits limits)
   table = admin_api::admin_endpoints(std::move(services));
 }
 
+namespace {
+
+/// A body in pieces of any size, and an answer that is kept.
+struct TextReader final : http::BodyReader {
+  std::string_view rest;
+  std::size_t piece = 1000;
+  boost::asio::awaitable<std::optional<std::string>> read() override {
+    if (rest.empty()) {
+      co_return std::nullopt;
+    }
+    std::string part{rest.substr(0, piece)};
+    rest.remove_prefix(part.size());
+    co_return part;
+  }
+};
+
+struct TextWriter final : http::BodyWriter {
+  std::string text;
+  boost::asio::awaitable<bool> write(std::string_view chunk) override {
+    text += chunk;
+    co_return true;
+  }
+};
+
+boost::asio::awaitable<http::Response> run_to_end(const http::Endpoint& endpoint,
+                                                  const http::Request& request) {
+  http::Response response = co_await endpoint.handler(request);
+  if (response.stream) {
+    TextWriter writer;
+    co_await response.stream(writer);
+    response.body = std::move(writer.text);
+  }
+  co_return response;
+}
+
+}  // namespace
+
 http::Response AdminFixture::call(const Call& call) {
   const http::Router router{table};
   const auto target = http::parse_target(call.target);
@@ -56,7 +99,14 @@ http::Response AdminFixture::call(const Call& call) {
   request.query = target->query;
   request.parameters = match.parameters;
   request.headers = call.headers;
-  request.body = call.body;
+  TextReader reader;
+  if (match.endpoint->streams_body) {
+    reader.rest = call.body;
+    reader.piece = call.piece_bytes;
+    request.body_stream = &reader;
+  } else {
+    request.body = call.body;
+  }
   request.peer_address = call.peer_address;
   request.principal = "user:admin";
   request.scopes = {"*"};
@@ -65,7 +115,7 @@ http::Response AdminFixture::call(const Call& call) {
   io.restart();
   const auto work = boost::asio::make_work_guard(io);
   std::optional<http::Response> answer;
-  boost::asio::co_spawn(io, match.endpoint->handler(request),
+  boost::asio::co_spawn(io, run_to_end(*match.endpoint, request),
                         [&](const std::exception_ptr& thrown, http::Response response) {
                           CHECK_FALSE(thrown);
                           answer = std::move(response);

@@ -16,13 +16,26 @@ struct NotingView : plugin::AdminView {
   std::vector<const Counters*> counters() const override { return {}; }
   void disconnect_owner(std::string owner, mqtt::Reason reason,
                         std::function<void(std::uint64_t)> done) override;
+  void publish(plugin::BrokerMessage, std::function<void(storage::Status)> done) override {
+    done({});
+  }
+  void reevaluate(std::string owner, std::function<void(std::uint64_t)> done) override;
+  void disconnect_certificate(std::string, mqtt::Reason,
+                              std::function<void(std::uint64_t)> done) override {
+    done(0);
+  }
+  void disconnect_key(std::string, mqtt::Reason, std::function<void(std::uint64_t)> done) override {
+    done(0);
+  }
   void list_clients(ClientQuery query,
                     std::function<void(std::vector<plugin::ClientInfo>)> done) override;
   bool loops_alive(std::uint32_t) const override { return alive; }
 
   std::vector<std::string> disconnected;    ///< owners
+  std::vector<std::string> judged;          ///< owners, by reevaluate()
   std::vector<plugin::ClientInfo> clients;  ///< sorted by owner and client id
   bool alive = true;
+  std::mutex mutex;  ///< guards `judged`: the committer's thread asks
 };
 
 struct AdminFixture : RegistryFixture {
@@ -34,8 +47,10 @@ struct AdminFixture : RegistryFixture {
     std::string body;
     std::map<std::string, std::string, std::less<>> headers = {};
     std::string peer_address = "192.0.2.7";
+    std::size_t piece_bytes = 1000;  ///< of a body that is streamed
   };
-  /// Runs the handler of the route to its end; the guard is the server's business.
+  /// Runs the handler of the route to its end, with a streamed answer as its body; the guard is the
+  /// server's business.
   http::Response call(const Call& call);
   /// The same with a body that is JSON.
   boost::json::value json(const Call& call);
