@@ -16,7 +16,6 @@ using auth::RegistryOutcome;
 using boost::asio::awaitable;
 
 constexpr std::size_t body_bytes_max = 64 * 1024;
-constexpr std::string_view cursor_kind = "devices";
 
 Result<DeviceBody, http::Response> read_body(const http::Request& request, DeviceBodyKind kind) {
   auto body = http::parse_json_object(request);
@@ -34,7 +33,6 @@ class DeviceHandlers {
  public:
   explicit DeviceHandlers(Services services) : services_(std::move(services)) {}
 
-  awaitable<http::Response> list(const http::Request& request);
   awaitable<http::Response> create(const http::Request& request);
   awaitable<http::Response> show(const http::Request& request);
   awaitable<http::Response> replace(const http::Request& request);
@@ -48,35 +46,6 @@ class DeviceHandlers {
 
   Services services_;
 };
-
-awaitable<http::Response> DeviceHandlers::list(const http::Request& request) {
-  const auto page = read_page(request, cursor_kind, {"state"});
-  if (!page) {
-    co_return page.error();
-  }
-  std::optional<auth::DeviceState> state;
-  if (const auto wish = request.query.find("state"); wish != request.query.end()) {
-    state = auth::state_of(wish->second);
-    if (!state) {
-      co_return http::problem(
-          400, "invalid_parameter",
-          "state must be preauthorised, pending, enrolled, suspended or retired", "/query/state");
-    }
-  }
-  if (state == auth::DeviceState::pending) {
-    services_->registry.expire_pending(services_->clock().wall);
-  }
-  const auth::DevicePage found = services_->registry.list(page->after, page->limit, state);
-  boost::json::array items;
-  for (const auth::DevicePointer& device : found.devices) {
-    items.push_back(json_of(*device));
-  }
-  std::optional<std::string> next;
-  if (found.more) {
-    next = encode_cursor(cursor_kind, found.last);
-  }
-  co_return page_response(request, std::move(items), next);
-}
 
 awaitable<http::Response> DeviceHandlers::make(const http::Request& request, DeviceBody body) {
   auto create = [&registry = services_->registry, body = std::move(body),
@@ -201,8 +170,6 @@ http::EndpointTable device_endpoints(const Services& services) {
   using http::Guard;
   using http::Request;
   return {
-      {"GET", "/api/v1/devices", Guard::token, 0,
-       [handlers](const Request& request) { return handlers->list(request); }},
       {"POST", "/api/v1/devices", Guard::token, body_bytes_max,
        [handlers](const Request& request) { return handlers->create(request); }},
       {"GET", "/api/v1/devices/{id}", Guard::token, 0,

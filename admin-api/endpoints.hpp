@@ -9,6 +9,7 @@
 #include "admin-api/accounts.hpp"
 #include "admin-api/attempt_limiter.hpp"
 #include "admin-api/tokens.hpp"
+#include "auth/device_index.hpp"
 #include "auth/registry.hpp"
 #include "base/now.hpp"
 #include "http/endpoint.hpp"
@@ -20,6 +21,7 @@ namespace skerry::admin_api {
 /// What the handlers work on. All of it must outlive the table, which is used on the admin loop.
 struct AdminServices {
   auth::DeviceRegistry& registry;
+  auth::DeviceIndex& index;
   plugin::AdminView& view;
   AdminAccounts& accounts;
   TokenStore& tokens;

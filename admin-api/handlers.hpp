@@ -10,6 +10,7 @@ namespace skerry::admin_api {
 using Services = std::shared_ptr<AdminServices>;
 
 http::EndpointTable token_endpoints(const Services& services);
+http::EndpointTable device_list_endpoints(const Services& services);
 http::EndpointTable device_endpoints(const Services& services);
 http::EndpointTable device_action_endpoints(const Services& services);
 http::EndpointTable device_key_endpoints(const Services& services);

@@ -143,9 +143,8 @@ void Application::Impl::open_identity() {
   }
   certificates = std::make_unique<auth::CertificateAuthenticator>(
       *registry, authority->device_ca(), [] { return read_clocks().wall; });
-  registry->on_rights_change([this](const std::string& id) {
-    server->reevaluate("device:" + id, [](std::uint64_t) {});
-  });
+  registry->on_rights_change(
+      [this](const std::string& id) { server->reevaluate("device:" + id, [](std::uint64_t) {}); });
   open_index();
 }
 
@@ -238,8 +237,8 @@ void Application::Impl::make_admin_port() {
   if (const auto status = tokens->load(*store); !status.ok()) {
     throw std::runtime_error("the tokens cannot be read: " + status.detail);
   }
-  admin_api::AdminServices services{*registry, *server,     *accounts, *tokens,
-                                    *readers,  read_clocks, version()};
+  admin_api::AdminServices services{*registry, *index,   *server,     *accounts,
+                                    *tokens,   *readers, read_clocks, version()};
   services.log = [this](std::string_view line) { log.information("admin", line); };
   twin::TelemetryEndpointOptions telemetry;
   telemetry.store = series.get();

@@ -43,7 +43,10 @@ AdminFixture::AdminFixture(admin_api::AttemptLimits limits)
   REQUIRE(opened.status.ok());
   REQUIRE(opened.new_password.has_value());
   password = *opened.new_password;
-  admin_api::AdminServices services{*registry, view, accounts, tokens, readers};
+  admin_api::AdminServices services{*registry, index, view, accounts, tokens, readers};
+  registry->on_change([this](const auth::Device& device, auth::DeviceRegistry::Change) {
+    index.changed(device.id);
+  });
   services.clock = [this] { return Now{steady, wall}; };
   services.version = "1.2.3";
   services.attempt_limits = limits;

@@ -59,6 +59,7 @@ struct AdminFixture : RegistryFixture {
 
   WallTime wall = start_of_test;
   SteadyTime steady{};
+  auth::DeviceIndex index{[this](std::string_view id) { return registry->find(id); }};
   NotingView view;
   storage::ReaderPool readers{1};
   admin_api::AdminAccounts accounts;

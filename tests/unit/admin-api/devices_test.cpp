@@ -171,7 +171,7 @@ TEST_CASE("a list is paged by a cursor to its end") {
   }
   CHECK(ids == "d0d1d2d3d4d5d6");
   for (const std::string query :
-       {"limit=0", "limit=501", "limit=x", "limit=", "cursor=!", "cursor=YQ", "filter=x"}) {
+       {"limit=0", "limit=501", "limit=x", "limit=", "cursor=!", "cursor=YQ", "filters=x"}) {
     CAPTURE(query);
     const auto refused = admin.call({"GET", "/api/v1/devices?" + query});
     CHECK(refused.status == 400);
