@@ -4,31 +4,28 @@
 #include <charconv>
 #include <initializer_list>
 
-#include "base/byte_order.hpp"
 #include "twin/time_text.hpp"
 
 namespace skerry::twin {
 namespace {
 
-constexpr char cursor_version = 1;
-constexpr std::size_t cursor_head_bytes = 2;
-constexpr std::size_t cursor_place_bytes = 16;
-constexpr std::size_t cursor_text_max =
-    2 * (cursor_head_bytes + cursor_place_bytes + telemetry_key_bytes_max);
-
 using Failure = std::optional<QueryError>;
 
-const std::string* find(const http::Request& request, std::string_view name) {
-  const auto it = request.query.find(name);
-  return it == request.query.end() ? nullptr : &it->second;
+const std::string* find(const Parameters& parameters, std::string_view name) {
+  const auto it = parameters.find(name);
+  return it == parameters.end() ? nullptr : &it->second;
 }
 
-Failure refuse_others(const http::Request& request, std::initializer_list<std::string_view> known) {
-  for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
+Failure refuse_others(const Parameters& parameters, std::initializer_list<std::string_view> known,
+                      std::initializer_list<std::string_view> also_known) {
+  for (const auto& [name, value] : parameters) {
+    if (std::find(known.begin(), known.end(), name) == known.end() &&
+        std::find(also_known.begin(), also_known.end(), name) == also_known.end()) {
       std::string list;
-      for (const std::string_view each : known) {
-        list.append(list.empty() ? "" : ", ").append(each);
+      for (const auto& names : {known, also_known}) {
+        for (const std::string_view each : names) {
+          list.append(list.empty() ? "" : ", ").append(each);
+        }
       }
       return QueryError{name, "there is no such parameter; known are " + list};
     }
@@ -36,27 +33,38 @@ Failure refuse_others(const http::Request& request, std::initializer_list<std::s
   return {};
 }
 
-std::string device_of(const http::Request& request) {
-  const auto it = request.parameters.find("id");
-  return it == request.parameters.end() ? std::string{} : it->second;
+constexpr std::string_view aggregate_names[aggregate_kinds] = {"avg",   "min",   "max", "sum",
+                                                               "count", "first", "last"};
+
+std::optional<AggregateKind> aggregate_kind(std::string_view name) noexcept {
+  const auto* const found = std::find(std::begin(aggregate_names), std::end(aggregate_names), name);
+  return found == std::end(aggregate_names)
+             ? std::nullopt
+             : std::optional(static_cast<AggregateKind>(found - std::begin(aggregate_names)));
 }
 
-Failure read_limit(const http::Request& request, std::size_t& limit) {
-  const std::string* text = find(request, "limit");
+Failure read_limit(const Parameters& parameters, std::optional<std::size_t>& limit) {
+  const std::string* text = find(parameters, "limit");
   if (text == nullptr) {
     return {};
   }
-  const char* const end = text->data() + text->size();
-  const auto [stop, error] = std::from_chars(text->data(), end, limit);
-  if (error != std::errc{} || stop != end || limit < 1 || limit > series_page_samples_max) {
-    return QueryError{"limit",
-                      "must be a number from 1 to " + std::to_string(series_page_samples_max)};
+  if (*text == "all") {
+    limit.reset();
+    return {};
   }
+  std::size_t number = 0;
+  const char* const end = text->data() + text->size();
+  const auto [stop, error] = std::from_chars(text->data(), end, number);
+  if (error != std::errc{} || stop != end || number < 1 || number > series_page_samples_max) {
+    return QueryError{"limit", "must be a number from 1 to " +
+                                   std::to_string(series_page_samples_max) + " or all"};
+  }
+  limit = number;
   return {};
 }
 
-Failure read_cursor(const http::Request& request, std::optional<SeriesPosition>& start) {
-  const std::string* text = find(request, "cursor");
+Failure read_cursor(const Parameters& parameters, std::optional<SeriesPosition>& start) {
+  const std::string* text = find(parameters, "cursor");
   if (text == nullptr) {
     return {};
   }
@@ -67,8 +75,8 @@ Failure read_cursor(const http::Request& request, std::optional<SeriesPosition>&
   return {};
 }
 
-Failure read_keys(const http::Request& request, std::vector<std::string>& keys) {
-  const std::string* text = find(request, "keys");
+Failure read_keys(const Parameters& parameters, std::vector<std::string>& keys) {
+  const std::string* text = find(parameters, "keys");
   if (text == nullptr) {
     return {};
   }
@@ -86,38 +94,111 @@ Failure read_keys(const http::Request& request, std::vector<std::string>& keys) 
     }
   }
   for (const std::string& key : keys) {
-    if (key.empty() || key.size() > telemetry_key_bytes_max ||
-        key.find('\0') != std::string::npos) {
+    if (!is_series_key(key)) {
       return QueryError{"keys", "holds an empty or impossible key"};
     }
   }
   return {};
 }
 
-Failure read_range(const http::Request& request, WallTime now, SeriesQuery& query) {
+Failure read_range(const Parameters& parameters, WallTime now, std::int64_t& from,
+                   std::optional<std::int64_t>& to) {
   constexpr std::string_view forms =
       "must be RFC 3339 (2024-05-01T12:00:00Z), epoch milliseconds or relative (-1h)";
-  if (const std::string* text = find(request, "from")) {
-    const auto from = parse_instant(*text, now);
-    if (!from) {
+  if (const std::string* text = find(parameters, "from")) {
+    const auto instant = parse_instant(*text, now);
+    if (!instant) {
       return QueryError{"from", std::string(forms)};
     }
-    query.from = *from;
+    from = *instant;
   }
-  if (const std::string* text = find(request, "to")) {
-    query.to = parse_instant(*text, now);
-    if (!query.to) {
+  if (const std::string* text = find(parameters, "to")) {
+    to = parse_instant(*text, now);
+    if (!to) {
       return QueryError{"to", std::string(forms)};
     }
-    if (*query.to < query.from) {
+    if (*to < from) {
       return QueryError{"to", "lies before from"};
     }
   }
   return {};
 }
 
-Failure read_order(const http::Request& request, bool& descending) {
-  const std::string* text = find(request, "order");
+Failure read_step(const Parameters& parameters, TelemetryQuery& query) {
+  const std::string* text = find(parameters, "step");
+  if (text == nullptr) {
+    return {};
+  }
+  query.step = parse_duration(*text);
+  if (!query.step || *query.step < 1 || *query.step > series_step_max) {
+    return QueryError{"step", "must be a time like 90s, 5m, 1h or 1d, up to 366d"};
+  }
+  return {};
+}
+
+Failure read_aggregates(const Parameters& parameters, TelemetryQuery& query) {
+  const std::string* text = find(parameters, "agg");
+  if (text == nullptr) {
+    if (query.step) {
+      query.aggregates = {AggregateKind::average};
+    }
+    return {};
+  }
+  if (!query.step) {
+    return QueryError{"agg", "needs step, the length of a bucket"};
+  }
+  std::string_view rest = *text;
+  do {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    const auto kind = aggregate_kind(rest.substr(0, comma));
+    if (!kind) {
+      return QueryError{"agg", "may name avg, min, max, sum, count, first and last, by commas"};
+    }
+    if (std::find(query.aggregates.begin(), query.aggregates.end(), *kind) !=
+        query.aggregates.end()) {
+      return QueryError{"agg", "names one twice"};
+    }
+    query.aggregates.push_back(*kind);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  } while (!rest.empty());
+  return {};
+}
+
+/// Empty buckets are made, so their number is capped and the range must have both ends.
+Failure read_fill(const Parameters& parameters, WallTime now, TelemetryQuery& query) {
+  const std::string* text = find(parameters, "fill");
+  if (text == nullptr || *text == "none") {
+    return {};
+  }
+  constexpr std::pair<std::string_view, Fill> fills[] = {
+      {"null", Fill::null}, {"prev", Fill::previous}, {"linear", Fill::linear}};
+  const auto* const found = std::find_if(std::begin(fills), std::end(fills),
+                                         [&](const auto& each) { return each.first == *text; });
+  if (found == std::end(fills)) {
+    return QueryError{"fill", "must be none, null, prev or linear"};
+  }
+  query.fill = found->second;
+  if (!query.step || find(parameters, "from") == nullptr) {
+    return QueryError{"fill", "needs step and from"};
+  }
+  if (find(parameters, "limit") != nullptr || query.start) {
+    return QueryError{"fill", "goes with the whole range, without limit and cursor"};
+  }
+  query.limit.reset();
+  query.from = std::max(query.from, timestamp_min);
+  query.to = std::min(query.to.value_or(epoch_milliseconds(now)), timestamp_max + 1);
+  query.to = std::max(*query.to, query.from);
+  if ((static_cast<double>(*query.to) - static_cast<double>(query.from)) /
+          static_cast<double>(*query.step) >
+      static_cast<double>(series_buckets_max)) {
+    return QueryError{"step", "is too small for the range: more than " +
+                                  std::to_string(series_buckets_max) + " buckets would be filled"};
+  }
+  return {};
+}
+
+Failure read_order(const Parameters& parameters, bool& descending) {
+  const std::string* text = find(parameters, "order");
   if (text == nullptr || *text == "asc") {
     return {};
   }
@@ -125,67 +206,39 @@ Failure read_order(const http::Request& request, bool& descending) {
   return *text == "desc" ? Failure{} : QueryError{"order", "must be asc or desc"};
 }
 
-int hexadecimal_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
-/// `parameters`: what follows the media type, from its first ';'.
-bool weight_is_zero(std::string_view parameters) noexcept {
-  const std::size_t at = parameters.find("q=0");
-  return at != std::string_view::npos &&
-         parameters.substr(at + 3).find_first_of("123456789") == std::string_view::npos;
-}
-
-std::optional<AnswerForm> form_of(std::string_view media_type) {
-  std::string name(media_type);
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  if (name == "application/json" || name == "application/*" || name == "*/*") {
-    return AnswerForm::json;
-  }
-  if (name == "text/csv" || name == "text/*") {
-    return AnswerForm::csv;
-  }
-  if (name == "application/x-ndjson" || name == "application/ndjson") {
-    return AnswerForm::ndjson;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
-Result<SeriesQuery, QueryError> read_series_query(const http::Request& request, WallTime now) {
-  SeriesQuery query;
-  query.device = device_of(request);
-  Failure failure = refuse_others(request, {"keys", "from", "to", "limit", "order", "cursor"});
+Result<TelemetryQuery, QueryError> read_telemetry_query(
+    const Parameters& parameters, WallTime now, std::optional<std::size_t> limit_default,
+    std::initializer_list<std::string_view> also_known) {
+  TelemetryQuery query;
+  query.limit = limit_default;
+  Failure failure = refuse_others(
+      parameters, {"keys", "from", "to", "step", "agg", "fill", "order", "limit", "cursor"},
+      also_known);
   if (!failure) {
-    failure = read_keys(request, query.keys);
+    failure = read_keys(parameters, query.keys);
   }
   if (!failure) {
-    failure = read_range(request, now, query);
+    failure = read_range(parameters, now, query.from, query.to);
   }
   if (!failure) {
-    failure = read_limit(request, query.limit);
+    failure = read_step(parameters, query);
   }
   if (!failure) {
-    failure = read_order(request, query.descending);
+    failure = read_aggregates(parameters, query);
   }
   if (!failure) {
-    failure = read_cursor(request, query.start);
+    failure = read_order(parameters, query.descending);
+  }
+  if (!failure) {
+    failure = read_limit(parameters, query.limit);
+  }
+  if (!failure) {
+    failure = read_cursor(parameters, query.start);
+  }
+  if (!failure) {
+    failure = read_fill(parameters, now, query);
   }
   if (failure) {
     return *std::move(failure);
@@ -193,95 +246,57 @@ Result<SeriesQuery, QueryError> read_series_query(const http::Request& request, 
   return query;
 }
 
-Result<LatestQuery, QueryError> read_latest_query(const http::Request& request, WallTime now) {
-  LatestQuery query;
-  query.device = device_of(request);
-  query.now = now;
+Result<LatestParameters, QueryError> read_latest_parameters(
+    const Parameters& parameters, std::optional<std::size_t> limit_default,
+    std::initializer_list<std::string_view> also_known) {
+  LatestParameters latest;
+  latest.limit = limit_default;
   std::optional<SeriesPosition> start;
-  Failure failure = refuse_others(request, {"limit", "cursor"});
+  Failure failure = refuse_others(parameters, {"keys", "limit", "cursor"}, also_known);
   if (!failure) {
-    failure = read_limit(request, query.limit);
+    failure = read_keys(parameters, latest.keys);
   }
   if (!failure) {
-    failure = read_cursor(request, start);
+    failure = read_limit(parameters, latest.limit);
+  }
+  if (!failure) {
+    failure = read_cursor(parameters, start);
   }
   if (failure) {
     return *std::move(failure);
   }
   if (start) {
-    query.after_key = std::move(start->key);
+    latest.after = std::move(start->key);
   }
-  return query;
+  return latest;
 }
 
-std::string encode_cursor(const SeriesPosition& position) {
-  std::string bytes;
-  bytes.push_back(cursor_version);
-  bytes.push_back(position.after ? '\1' : '\0');
-  if (position.after) {
-    append_big_endian(bytes, position.after->timestamp);
-    append_big_endian(bytes, position.after->tie);
+Result<EraseParameters, QueryError> read_erase_parameters(const Parameters& parameters,
+                                                          WallTime now) {
+  EraseParameters erase;
+  Failure failure = refuse_others(parameters, {"key", "from", "to"}, {});
+  if (!failure) {
+    failure = read_range(parameters, now, erase.from, erase.to);
   }
-  bytes.append(position.key);
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  text.reserve(bytes.size() * 2);
-  for (const char c : bytes) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    text.push_back(digits[byte >> 4]);
-    text.push_back(digits[byte & 15]);
+  if (const std::string* key = find(parameters, "key"); key != nullptr && !failure) {
+    erase.key = *key;
+    if (!is_series_key(*key)) {
+      failure = QueryError{"key", "is empty or no possible key"};
+    }
   }
-  return text;
+  if (failure) {
+    return *std::move(failure);
+  }
+  return erase;
 }
 
-std::optional<SeriesPosition> decode_cursor(std::string_view text) {
-  if (text.size() > cursor_text_max || text.size() % 2 != 0) {
-    return std::nullopt;
-  }
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    const int high = hexadecimal_digit(text[i]);
-    const int low = hexadecimal_digit(text[i + 1]);
-    if (high < 0 || low < 0) {
-      return std::nullopt;
-    }
-    bytes.push_back(static_cast<char>(high * 16 + low));
-  }
-  if (bytes.size() < cursor_head_bytes || bytes[0] != cursor_version || (bytes[1] & ~1) != 0) {
-    return std::nullopt;
-  }
-  std::string_view rest = std::string_view(bytes).substr(cursor_head_bytes);
-  SeriesPosition position;
-  if (bytes[1] != 0) {
-    if (rest.size() < cursor_place_bytes) {
-      return std::nullopt;
-    }
-    position.after = SamplePlace{read_big_endian<std::int64_t>(rest),
-                                 read_big_endian<std::uint64_t>(rest.substr(8))};
-    rest.remove_prefix(cursor_place_bytes);
-  }
-  if (rest.empty() || rest.find('\0') != std::string_view::npos) {
-    return std::nullopt;
-  }
-  position.key = rest;
-  return position;
+std::string_view name_of(AggregateKind kind) noexcept {
+  return aggregate_names[static_cast<std::size_t>(kind)];
 }
 
-std::optional<AnswerForm> accepted_form(std::string_view accept) {
-  if (trimmed(accept).empty()) {
-    return AnswerForm::json;
-  }
-  while (!accept.empty()) {
-    const std::size_t comma = std::min(accept.find(','), accept.size());
-    const std::string_view range = accept.substr(0, comma);
-    accept.remove_prefix(std::min(comma + 1, accept.size()));
-    const std::size_t semicolon = std::min(range.find(';'), range.size());
-    const auto form = form_of(trimmed(range.substr(0, semicolon)));
-    if (form && !weight_is_zero(range.substr(semicolon))) {
-      return form;
-    }
-  }
-  return std::nullopt;
+bool is_series_key(std::string_view key) noexcept {
+  return !key.empty() && key.size() <= telemetry_key_bytes_max &&
+         key.find('\0') == std::string_view::npos;
 }
 
 }  // namespace skerry::twin

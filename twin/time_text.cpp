@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdio>
 
 #include "twin/sample.hpp"
 
@@ -146,16 +145,8 @@ std::optional<std::int64_t> parse_relative(std::string_view text, WallTime now) 
   if (!text.starts_with('-')) {
     return std::nullopt;
   }
-  text.remove_prefix(1);
-  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  const auto unit = unit_milliseconds(text.substr(digits));
-  constexpr std::size_t digits_max = 9;  // A thousand million weeks do not overflow.
-  std::int64_t amount = 0;
-  if (!unit || digits == 0 || digits > digits_max) {
-    return std::nullopt;
-  }
-  std::from_chars(text.data(), text.data() + digits, amount);
-  return epoch_milliseconds(now) - amount * *unit;
+  const auto duration = parse_duration(text.substr(1));
+  return duration ? std::optional(epoch_milliseconds(now) - *duration) : std::nullopt;
 }
 
 std::optional<std::int64_t> parse_integer(std::string_view text) noexcept {
@@ -168,7 +159,28 @@ std::optional<std::int64_t> parse_integer(std::string_view text) noexcept {
   return value;
 }
 
+/// `digits` of them, with zeros in front.
+void append_digits(std::string& out, std::int64_t number, int digits) {
+  char text[8];
+  for (int i = digits; i > 0; --i, number /= 10) {
+    text[i - 1] = static_cast<char>('0' + number % 10);
+  }
+  out.append(text, static_cast<std::size_t>(digits));
+}
+
 }  // namespace
+
+std::optional<std::int64_t> parse_duration(std::string_view text) noexcept {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto unit = unit_milliseconds(text.substr(digits));
+  constexpr std::size_t digits_max = 9;  // A thousand million weeks do not overflow.
+  std::int64_t amount = 0;
+  if (!unit || digits == 0 || digits > digits_max) {
+    return std::nullopt;
+  }
+  std::from_chars(text.data(), text.data() + digits, amount);
+  return amount * *unit;
+}
 
 std::optional<std::int64_t> parse_instant(std::string_view text, WallTime now) noexcept {
   if (const auto integer = parse_integer(text)) {
@@ -189,13 +201,20 @@ void append_rfc3339(std::string& out, std::int64_t epoch_milliseconds) {
   const auto day = floor<days>(instant);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss time{instant - day};
-  char text[40];
-  const int size = std::snprintf(
-      text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-      static_cast<int>(time.seconds().count()), static_cast<int>(time.subseconds().count()));
-  out.append(text, static_cast<std::size_t>(size));
+  append_digits(out, static_cast<int>(date.year()), 4);
+  out.push_back('-');
+  append_digits(out, static_cast<unsigned>(date.month()), 2);
+  out.push_back('-');
+  append_digits(out, static_cast<unsigned>(date.day()), 2);
+  out.push_back('T');
+  append_digits(out, time.hours().count(), 2);
+  out.push_back(':');
+  append_digits(out, time.minutes().count(), 2);
+  out.push_back(':');
+  append_digits(out, time.seconds().count(), 2);
+  out.push_back('.');
+  append_digits(out, time.subseconds().count(), 3);
+  out.push_back('Z');
 }
 
 }  // namespace skerry::twin

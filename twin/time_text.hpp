@@ -18,6 +18,9 @@ namespace skerry::twin {
 /// nullopt: none of these.
 std::optional<std::int64_t> parse_instant(std::string_view text, WallTime now) noexcept;
 
+/// Milliseconds of "500ms", "90s", "5m", "1h", "7d", "2w"; nullopt: it is no such time.
+std::optional<std::int64_t> parse_duration(std::string_view text) noexcept;
+
 /// Appends RFC 3339 in UTC with milliseconds, "2024-05-01T10:00:00.500Z". Years beyond 1 … 9999 are
 /// cut to the nearest that can be written.
 void append_rfc3339(std::string& out, std::int64_t epoch_milliseconds);

@@ -10,6 +10,8 @@ namespace skerry::app {
 namespace {
 
 constexpr std::chrono::seconds audit_sum_up_interval{5};
+/// What live streams have to say why they end.
+constexpr std::chrono::milliseconds stream_end_time{250};
 constexpr std::chrono::seconds reissue_check_max = std::chrono::hours{1};
 
 /// The address with a name in place of "all interfaces", so that it can be clicked and typed.
@@ -99,7 +101,11 @@ void Application::Impl::on_signal(int number) {
     return;
   }
   log.information("stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
-  io.stop();
+  // Live streams end with a word of why.
+  events.close();
+  stop_timer.expires_after(events.listener_count() > 0 ? stream_end_time
+                                                       : std::chrono::milliseconds{0});
+  stop_timer.async_wait([this](const boost::system::error_code&) { io.stop(); });
 }
 
 void Application::Impl::reload() {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "admin-api/accounts.hpp"
+#include "admin-api/event_endpoints.hpp"
 #include "admin-api/idempotency.hpp"
 #include "admin-api/tokens.hpp"
 #include "app/application.hpp"
@@ -27,6 +28,7 @@
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
 #include "storage/reader_pool.hpp"
+#include "twin/endpoints.hpp"
 #include "twin/plain_series_store.hpp"
 #include "twin/telemetry_tap.hpp"
 
@@ -40,6 +42,11 @@ struct Application::Impl {
   void open_audit();
   void open_identity();
   void make_server();
+  // application_telemetry.cpp: the live stream and the telemetry routes.
+  twin::TelemetryEndpointOptions telemetry_options();
+  admin_api::EventStreamOptions event_options();
+  Result<std::vector<twin::SelectedDevice>, twin::SelectionError> select_devices(
+      const twin::DeviceSelection& selection, std::string_view after, std::size_t limit);
   void make_admin_port();
   void make_enrolment_port();
   void make_metrics_port();
@@ -74,6 +81,8 @@ struct Application::Impl {
   boost::asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
   boost::asio::steady_timer reissue_timer{io};
   boost::asio::steady_timer audit_timer{io};
+  boost::asio::steady_timer stop_timer{io};
+  admin_api::EventHub events{io};
 
   std::unique_ptr<storage::KvStore> store;
   std::unique_ptr<storage::Committer> committer;
@@ -84,6 +93,7 @@ struct Application::Impl {
   std::unique_ptr<auth::CertificateAuthenticator> certificates;
   auth::DevicePolicy policy;
   std::unique_ptr<twin::PlainSeriesStore> series;
+  std::unique_ptr<twin::UnitBook> units;
   std::unique_ptr<twin::TelemetryTap> tap;
   std::unique_ptr<admin_api::AdminAccounts> accounts;
   std::unique_ptr<admin_api::TokenStore> tokens;

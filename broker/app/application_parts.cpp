@@ -14,7 +14,6 @@
 #include "auth/secret_file.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/random.hpp"
-#include "twin/endpoints.hpp"
 
 namespace skerry::app {
 
@@ -103,6 +102,7 @@ void Application::Impl::open_store() {
   commits.queue_bytes_max = configuration.limits.commit_queue_bytes_max;
   committer = std::make_unique<storage::Committer>(*store, commits);
   series = std::make_unique<twin::PlainSeriesStore>(*store);
+  units = std::make_unique<twin::UnitBook>(*store);
 }
 
 void Application::Impl::open_audit() {
@@ -222,7 +222,7 @@ void Application::Impl::make_server() {
                        std::string_view detail) {
     log.write(level_of(level), event, {{"client", client}, {"detail", detail}});
   };
-  tap = std::make_unique<twin::TelemetryTap>(*series, network.core_count);
+  tap = std::make_unique<twin::TelemetryTap>(*series, network.core_count, &events);
   network.tap = tap.get();
   for (const ListenerConfiguration& listener : configuration.listeners) {
     network.listeners.push_back(make_listener(listener));
@@ -240,12 +240,6 @@ void Application::Impl::make_admin_port() {
   admin_api::AdminServices services{*registry, *index,   *server,     *accounts,
                                     *tokens,   *readers, read_clocks, version()};
   services.log = [this](std::string_view line) { log.information("admin", line); };
-  twin::TelemetryEndpointOptions telemetry;
-  telemetry.store = series.get();
-  telemetry.pool = readers.get();
-  telemetry.device_exists = [this](std::string_view device) {
-    return registry->find(device) != nullptr;
-  };
   http::ServerOptions port;
   port.name = "admin";
   port.bind = configuration.admin_bind;
@@ -265,10 +259,12 @@ void Application::Impl::make_admin_port() {
                options_of_tls.session_resumption = true;
                return options_of_tls;
              }).source();
-  http::EndpointTable table = joined(admin_api::admin_endpoints(std::move(services)),
-                                     twin::telemetry_endpoints(std::move(telemetry)));
+  http::EndpointTable table = admin_api::admin_endpoints(std::move(services));
   idempotency = std::make_unique<admin_api::IdempotencyStore>([] { return read_clocks().steady; });
   admin_api::make_idempotent(table, *idempotency);
+  // Their answers are streams, and their one POST changes nothing.
+  table = joined(std::move(table), twin::telemetry_endpoints(telemetry_options()));
+  table = joined(std::move(table), admin_api::event_endpoints(event_options()));
   admin_port = std::make_unique<http::Server>(io, std::move(port), std::move(table));
 }
 

@@ -58,6 +58,12 @@ inline constexpr std::size_t series_page_samples_max = 10'000;
 inline constexpr std::size_t series_page_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::size_t series_page_visits_max = 10'000;
 
+/// Buckets of one series that a query may ask to be filled; cells (group, key, bucket) that a query
+/// over groups of devices may hold in memory; devices that a query may name one by one.
+inline constexpr std::int64_t series_buckets_max = 1'000'000;
+inline constexpr std::size_t group_cells_max = 200'000;
+inline constexpr std::size_t query_devices_max = 1'000;
+
 /// Devices in one question for their newest values, and the longest bucket of an aggregate.
 inline constexpr std::size_t fleet_latest_devices_max = 10'000;
 inline constexpr std::int64_t series_step_max = 366LL * 24 * 3600 * 1000;

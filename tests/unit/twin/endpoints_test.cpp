@@ -1,69 +1,10 @@
-// The telemetry endpoints called without a socket: an io_context for the handler, a reader pool for
-// the reads, the store in memory below.
-#include "twin/endpoints.hpp"
-
-#include <doctest/doctest.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/json/parse.hpp>
-#include <exception>
-
-#include "storage/kv_store.hpp"
-#include "twin/plain_series_store.hpp"
+// The telemetry endpoints of one device.
+#include "unit/twin/endpoints_world.hpp"
 
 namespace skerry::twin {
 namespace {
 
-constexpr std::int64_t now_ms = 1'700'000'000'000;
-
-struct World {
-  std::unique_ptr<storage::MemoryStore> kv = storage::MemoryStore::create();
-  PlainSeriesStore series{*kv};
-  storage::ReaderPool pool{2};
-  http::EndpointTable table = telemetry_endpoints(
-      {&series, &pool, [](std::string_view device) { return device == "registered"; },
-       [] { return wall_from_epoch(now_ms); }});
-
-  void put(std::string_view device, std::vector<Sample> samples) {
-    storage::Batch batch;
-    series.append(device, samples, batch);
-    REQUIRE(kv->write(batch, true).ok());
-  }
-
-  http::Response get(const std::string& route, http::Request request) {
-    for (const http::Endpoint& endpoint : table) {
-      if (endpoint.route == "/api/v1/devices/{id}/" + route) {
-        return call(endpoint.handler, request);
-      }
-    }
-    FAIL("no such route");
-    return {};
-  }
-
-  static http::Response call(const http::Handler& handler, const http::Request& request) {
-    // Static: another thread may still be on its way out of post() when the handler has run.
-    static boost::asio::io_context io;
-    io.restart();
-    http::Response answer;
-    boost::asio::co_spawn(io, handler(request),
-                          [&answer](const std::exception_ptr& failure, http::Response response) {
-                            CHECK(failure == nullptr);
-                            answer = std::move(response);
-                          });
-    io.run();
-    return answer;
-  }
-};
-
-http::Request request_of(std::string device,
-                         std::map<std::string, std::string, std::less<>> query = {}) {
-  http::Request request;
-  request.method = "GET";
-  request.parameters = {{"id", std::move(device)}};
-  request.query = std::move(query);
-  return request;
-}
+using namespace test;
 
 TEST_CASE("latest answers every key once, sorted") {
   World world;
@@ -174,7 +115,8 @@ TEST_CASE("a bad parameter is a problem that points at it") {
   const auto body = boost::json::parse(response.body);
   CHECK(body.at("code").as_string() == "invalid_parameter");
   CHECK(response.body.find("/query/limit") != std::string::npos);
-  CHECK(body.at("detail").as_string() == "The parameter limit must be a number from 1 to 10000.");
+  CHECK(body.at("detail").as_string() ==
+        "The parameter limit must be a number from 1 to 10000 or all.");
 }
 
 /// A store whose reads end as told.
@@ -203,9 +145,10 @@ class FailingStore final : public SeriesStore {
 TEST_CASE("a store that cannot be read is a problem, not an empty answer") {
   World world;
   const auto status_with = [&world](storage::StatusCode code) {
-    const FailingStore failing(code);
-    world.table = telemetry_endpoints({&failing, &world.pool, [](std::string_view) { return true; },
-                                       [] { return wall_from_epoch(now_ms); }});
+    FailingStore failing(code);
+    TelemetryEndpointOptions options = world.options();
+    options.store = &failing;
+    world.table = telemetry_endpoints(options);
     const int range = world.get("telemetry", request_of("d1")).status;
     CHECK(world.get("telemetry/latest", request_of("d1")).status == range);
     return range;
@@ -213,6 +156,134 @@ TEST_CASE("a store that cannot be read is a problem, not an empty answer") {
   CHECK(status_with(storage::StatusCode::closed) == 503);
   CHECK(status_with(storage::StatusCode::corruption) == 500);
   CHECK(status_with(storage::StatusCode::io_error) == 500);
+}
+
+TEST_CASE("any range is streamed in pieces, every sample once") {
+  World world;
+  constexpr int count = 30'000;
+  std::vector<Sample> samples;
+  for (int i = 0; i < count; ++i) {
+    samples.push_back({"n", now_ms + i, std::int64_t{i}, 0});
+  }
+  world.put("d1", samples);
+  auto request = request_of("d1", {{"keys", "n"}});
+  request.headers["accept"] = "text/csv";
+  const http::Response csv = world.get("telemetry", request);
+  REQUIRE(csv.stream);
+  Writer writer;
+  World::run<int>(World::drain(csv, writer));
+  CHECK(std::count(writer.text.begin(), writer.text.end(), '\n') == count + 1);
+  CHECK(writer.largest < 300 * 1024);
+  CHECK(writer.text.ends_with(",29999,\r\n"));
+
+  request.headers["accept"] = "application/json";
+  request.query["limit"] = "all";
+  const auto json = boost::json::parse(World::text_of(world.get("telemetry", request)));
+  CHECK(json.at("series").at(0).at("samples").as_array().size() == count);
+  CHECK(json.at("next").is_null());
+
+  request.headers["accept"] = "application/x-ndjson";
+  const http::Response cut = world.get("telemetry", request);
+  Writer gone;
+  gone.stop_after = 3;
+  World::run<int>(World::drain(cut, gone));
+  CHECK(gone.writes == 3);
+}
+
+TEST_CASE("buckets with several aggregates, filled and in pages") {
+  World world;
+  for (int i = 0; i < 12; ++i) {
+    if (i != 5) {
+      world.put("d1", {{"t", 600'000 + i * 60'000, i + 0.5, 0}});
+    }
+  }
+  auto request = request_of("d1", {{"step", "2m"}, {"agg", "min,count"}, {"limit", "2"}});
+  std::string starts;
+  // How many buckets make a page is the store's to say, up to the limit.
+  for (bool more = true; more;) {
+    const auto body = boost::json::parse(world.get("telemetry", request).body);
+    for (const auto& bucket : body.at("series").at(0).at("buckets").as_array()) {
+      starts += std::string(bucket.at("ts").as_string()).substr(14, 2) + ":" +
+                boost::json::serialize(bucket.at("count")) + " ";
+    }
+    more = !body.at("next").is_null();
+    if (more) {
+      request.query["cursor"] = std::string(body.at("next").as_string());
+    }
+  }
+  CHECK(starts == "10:2 12:2 14:1 16:2 18:2 20:2 ");
+
+  request = request_of(
+      "d1",
+      {{"step", "1m"}, {"agg", "avg"}, {"fill", "linear"}, {"from", "840000"}, {"to", "1020000"}});
+  request.headers["accept"] = "text/csv";
+  CHECK(world.get("telemetry", request).body ==
+        "key,ts,avg\r\nt,1970-01-01T00:14:00.000Z,4.5\r\nt,1970-01-01T00:15:00.000Z,5.5\r\n"
+        "t,1970-01-01T00:16:00.000Z,6.5\r\n");
+}
+
+TEST_CASE("keys come with type and unit, SenML with its unit") {
+  World world;
+  world.put("d1", {{"t", now_ms, 1.5, 0}, {"mode", now_ms, std::string_view("x"), 0}});
+  storage::Batch batch;
+  UnitWriter writer;
+  const Sample sample{"t", now_ms, 1.5, 0};
+  const std::string_view unit = "Cel";
+  writer.write("d1", {&sample, 1}, {&unit, 1}, wall_from_epoch(now_ms), batch);
+  REQUIRE(world.kv->write(batch, true).ok());
+  CHECK(world.get("telemetry/keys", request_of("d1")).body ==
+        R"({"items":[{"key":"mode","type":"string","lastTs":"2023-11-14T22:13:20.000Z"},)"
+        R"({"key":"t","type":"number","unit":"Cel","lastTs":"2023-11-14T22:13:20.000Z"}],)"
+        R"("next":null})");
+  auto request = request_of("d1", {{"keys", "t"}});
+  request.headers["accept"] = "application/senml+json";
+  const std::string pack =
+      R"([{"bn":"urn:skerry:device:d1:","n":"t","u":"Cel","t":1700000000,"v":1.5}])";
+  CHECK(world.get("telemetry", request).body == pack);
+  CHECK(world.get("telemetry/latest", request).body == pack);
+  CHECK(world.get("telemetry/keys", request_of("nobody")).status == 404);
+}
+
+TEST_CASE("what is erased is recorded, and only that is gone") {
+  World world;
+  for (const std::int64_t ts : {now_ms - 2000, now_ms - 1000}) {
+    world.put("d1", {{"a", ts, true, 0}, {"b/c", ts, true, 0}});
+  }
+  const auto count = [&world] {
+    auto request = request_of("d1");
+    request.headers["accept"] = "application/x-ndjson";
+    const std::string body = world.get("telemetry", request).body;
+    return std::count(body.begin(), body.end(), '\n');
+  };
+  auto request = request_of("d1", {{"key", "a"}, {"from", "-2s"}, {"to", "-1s"}});
+  request.principal = "user:admin";
+  request.peer_address = "192.0.2.1";
+  const std::string range = "/api/v1/devices/{id}/telemetry";
+  CHECK(world.ask("DELETE", range, request).status == 204);
+  CHECK(count() == 3);
+  CHECK(world.units_erased == 0);
+  REQUIRE(world.audit.events.size() == 1);
+  CHECK(world.audit.events[0].actor == "user:admin");
+  CHECK(world.audit.events[0].action == "telemetry.delete");
+  CHECK(world.audit.events[0].object == "device:d1");
+  CHECK(world.audit.events[0].detail == "key a, from 1699999998000, to 1699999999000");
+
+  request = request_of("d1");
+  request.parameters["key"] = "b/c";
+  CHECK(world.ask("DELETE", range + "/keys/{key}", request).status == 204);
+  CHECK(count() == 1);
+  CHECK(world.units_erased == 1);
+  CHECK(world.ask("DELETE", range, request_of("d1")).status == 204);
+  CHECK(count() == 0);
+  CHECK(world.audit.events.size() == 3);
+  CHECK(world.ask("DELETE", range, request_of("d1")).status == 404);
+  CHECK(world.ask("DELETE", range, request_of("registered")).status == 204);
+  CHECK(world.ask("DELETE", range, request_of("registered", {{"keys", "a"}})).status == 400);
+  request.parameters["key"] = std::string(telemetry_key_bytes_max + 1, 'k');
+  CHECK(world.ask("DELETE", range + "/keys/{key}", request).status == 404);
+
+  world.kv->fail_write(1, storage::StatusCode::io_error);
+  CHECK(world.ask("DELETE", range, request_of("registered")).status == 503);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include "twin/series_text.hpp"
 #include "twin/time_text.hpp"
 
 namespace skerry::twin {
@@ -11,11 +10,8 @@ namespace {
 
 const WallTime now = wall_from_epoch(1'700'000'000'000);
 
-http::Request request_of(std::map<std::string, std::string, std::less<>> query) {
-  http::Request request;
-  request.parameters = {{"id", "d1"}};
-  request.query = std::move(query);
-  return request;
+Result<TelemetryQuery, QueryError> read(const Parameters& parameters) {
+  return read_telemetry_query(parameters, now, 1000);
 }
 
 TEST_CASE("instants in every form") {
@@ -105,9 +101,8 @@ TEST_CASE("RFC 3339 is written with milliseconds and reads back") {
 }
 
 TEST_CASE("a query without parameters asks for everything from the oldest") {
-  const auto query = read_series_query(request_of({}), now);
+  const auto query = read({});
   REQUIRE(query.has_value());
-  CHECK(query->device == "d1");
   CHECK(query->keys.empty());
   CHECK(query->from == INT64_MIN);
   CHECK_FALSE(query->to);
@@ -116,12 +111,11 @@ TEST_CASE("a query without parameters asks for everything from the oldest") {
 }
 
 TEST_CASE("all parameters are read") {
-  const auto query = read_series_query(request_of({{"keys", "b,a\\,x,c\\\\,d\\e"},
-                                                   {"from", "-1h"},
-                                                   {"to", "1700000000000"},
-                                                   {"limit", "10000"},
-                                                   {"order", "desc"}}),
-                                       now);
+  const auto query = read({{"keys", "b,a\\,x,c\\\\,d\\e"},
+                           {"from", "-1h"},
+                           {"to", "1700000000000"},
+                           {"limit", "10000"},
+                           {"order", "desc"}});
   REQUIRE(query.has_value());
   CHECK(query->keys == std::vector<std::string>{"b", "a,x", "c\\", "d\\e"});
   CHECK(query->from == 1'699'996'400'000);
@@ -164,17 +158,17 @@ TEST_CASE("a wrong parameter is named") {
   for (const Case& each : cases) {
     CAPTURE(each.name);
     CAPTURE(each.value);
-    const auto query = read_series_query(request_of({{each.name, each.value}}), now);
+    const auto query = read({{each.name, each.value}});
     REQUIRE(query.has_error());
     CHECK(query.error().parameter == each.name);
     CHECK_FALSE(query.error().detail.empty());
   }
-  const auto swapped = read_series_query(request_of({{"from", "5"}, {"to", "4"}}), now);
+  const auto swapped = read({{"from", "5"}, {"to", "4"}});
   REQUIRE(swapped.has_error());
   CHECK(swapped.error().parameter == "to");
-  CHECK(read_latest_query(request_of({{"from", "5"}}), now).has_error());
-  CHECK(read_latest_query(request_of({{"limit", "0"}}), now).has_error());
-  CHECK(read_latest_query(request_of({{"limit", "5"}}), now).has_value());
+  CHECK(read_latest_parameters({{"from", "5"}}, 1000).has_error());
+  CHECK(read_latest_parameters({{"limit", "0"}}, 1000).has_error());
+  CHECK(read_latest_parameters({{"limit", "5"}}, 1000).has_value());
 }
 
 TEST_CASE("cursors read back, and no truncation or foreign text passes unharmed") {
@@ -211,6 +205,7 @@ TEST_CASE("Accept chooses the form") {
   CHECK(accepted_form("*/*") == AnswerForm::json);
   CHECK(accepted_form("application/json") == AnswerForm::json);
   CHECK(accepted_form("Text/CSV; header=present") == AnswerForm::csv);
+  CHECK(accepted_form("application/senml+json") == AnswerForm::senml);
   CHECK(accepted_form("text/html, application/x-ndjson;q=0.5, */*") == AnswerForm::ndjson);
   CHECK(accepted_form("text/csv;q=0, application/json") == AnswerForm::json);
   CHECK(accepted_form("text/csv;q=0.0, */*") == AnswerForm::json);
@@ -218,45 +213,63 @@ TEST_CASE("Accept chooses the form") {
   CHECK_FALSE(accepted_form(",;,"));
 }
 
-SeriesPage awkward_page() {
-  SeriesPage page;
-  page.series.push_back({"a\"b", {{0, 21.5, 0}, {1, std::int64_t{-3}, 1}, {2, true, 0}}});
-  page.series.push_back({"c,d", {{3, std::string("x\"y\n\x01é"), 0}, {4, 1e300, 0}}});
-  return page;
+TEST_CASE("buckets, their aggregates and their filling are read") {
+  auto query = read({{"step", "5m"}});
+  REQUIRE(query.has_value());
+  CHECK(query->step == 300'000);
+  CHECK(query->aggregates == std::vector{AggregateKind::average});
+  query = read({{"step", "1d"}, {"agg", "max,count,first"}, {"limit", "all"}});
+  REQUIRE(query.has_value());
+  CHECK(query->aggregates ==
+        std::vector{AggregateKind::maximum, AggregateKind::count, AggregateKind::first});
+  CHECK_FALSE(query->limit);
+  query = read({{"step", "1h"}, {"fill", "prev"}, {"from", "-1d"}});
+  REQUIRE(query.has_value());
+  CHECK(query->fill == Fill::previous);
+  CHECK_FALSE(query->limit);
+  CHECK(query->to == 1'700'000'000'000);
+  CHECK(read({{"step", "1h"}, {"fill", "none"}}).has_value());
+
+  const auto wrong = [](const Parameters& parameters) {
+    const auto refused = read(parameters);
+    REQUIRE(refused.has_error());
+    return refused.error().parameter + ": " + refused.error().detail;
+  };
+  for (const char* step : {"", "5", "0s", "m", "-5m", "367d", "1.5h", "9999999999s"}) {
+    CAPTURE(step);
+    CHECK(wrong({{"step", step}}) == "step: must be a time like 90s, 5m, 1h or 1d, up to 366d");
+  }
+  CHECK(wrong({{"agg", "avg"}}) == "agg: needs step, the length of a bucket");
+  CHECK(wrong({{"step", "1m"}, {"agg", "mean"}}).starts_with("agg: may name"));
+  CHECK(wrong({{"step", "1m"}, {"agg", ""}}).starts_with("agg: may name"));
+  CHECK(wrong({{"step", "1m"}, {"agg", "avg,avg"}}) == "agg: names one twice");
+  CHECK(wrong({{"step", "1m"}, {"fill", "zero"}, {"from", "0"}}).starts_with("fill: must be"));
+  CHECK(wrong({{"fill", "null"}, {"from", "0"}}) == "fill: needs step and from");
+  CHECK(wrong({{"fill", "null"}, {"step", "1m"}}) == "fill: needs step and from");
+  CHECK(wrong({{"fill", "null"}, {"step", "1m"}, {"from", "-1h"}, {"limit", "5"}})
+            .starts_with("fill: goes with the whole range"));
+  CHECK(wrong({{"fill", "null"}, {"step", "1ms"}, {"from", "-1h"}}) ==
+        "step: is too small for the range: more than 1000000 buckets would be filled");
+  CHECK(wrong({{"fill", "null"},
+               {"step", "1d"},
+               {"from", "-9223372036854775808"},
+               {"to", "9223372036854775807"}})
+            .starts_with("step: is too small"));
 }
 
-TEST_CASE("JSON escapes what it must and writes numbers as they came") {
-  SeriesPage page = awkward_page();
-  CHECK(series_text(page, AnswerForm::json) ==
-        R"({"series":[{"key":"a\"b","samples":[{"ts":"1970-01-01T00:00:00.000Z","value":21.5},)"
-        R"({"ts":"1970-01-01T00:00:00.001Z","value":-3,"flags":["clock_skew"]},)"
-        R"({"ts":"1970-01-01T00:00:00.002Z","value":true}]},)"
-        R"({"key":"c,d","samples":[{"ts":"1970-01-01T00:00:00.003Z","value":"x\"y\u000a\u0001é"},)"
-        R"({"ts":"1970-01-01T00:00:00.004Z","value":1e+300}]}],"next":null})");
-  page.series.clear();
-  page.next = SeriesPosition{"k", {}};
-  CHECK(series_text(page, AnswerForm::json) == R"({"series":[],"next":"01006b"})");
-  CHECK(latest_text({}, AnswerForm::json) == R"({"items":[],"next":null})");
-}
-
-TEST_CASE("CSV quotes what it must") {
-  CHECK(series_text(awkward_page(), AnswerForm::csv) ==
-        "key,ts,value,flags\r\n"
-        "\"a\"\"b\",1970-01-01T00:00:00.000Z,21.5,\r\n"
-        "\"a\"\"b\",1970-01-01T00:00:00.001Z,-3,clock_skew\r\n"
-        "\"a\"\"b\",1970-01-01T00:00:00.002Z,true,\r\n"
-        "\"c,d\",1970-01-01T00:00:00.003Z,\"x\"\"y\n\x01é\",\r\n"
-        "\"c,d\",1970-01-01T00:00:00.004Z,1e+300,\r\n");
-}
-
-TEST_CASE("NDJSON has a line per sample") {
-  LatestPage page;
-  page.items.push_back({"a", {0, 0.1, 0}});
-  page.items.push_back({"b", {1, std::string("x"), 1}});
-  CHECK(latest_text(page, AnswerForm::ndjson) ==
-        "{\"key\":\"a\",\"ts\":\"1970-01-01T00:00:00.000Z\",\"value\":0.1}\n"
-        "{\"key\":\"b\",\"ts\":\"1970-01-01T00:00:00.001Z\",\"value\":\"x\","
-        "\"flags\":[\"clock_skew\"]}\n");
+TEST_CASE("what shall be erased is read") {
+  auto erase = read_erase_parameters({}, now);
+  REQUIRE(erase.has_value());
+  CHECK_FALSE(erase->key);
+  CHECK(erase->from == INT64_MIN);
+  CHECK_FALSE(erase->to);
+  erase = read_erase_parameters({{"key", "a,b"}, {"from", "-1h"}, {"to", "now"}}, now);
+  REQUIRE(erase.has_value());
+  CHECK(erase->key == "a,b");
+  CHECK(erase->to == 1'700'000'000'000);
+  CHECK(read_erase_parameters({{"keys", "a"}}, now).error().parameter == "keys");
+  CHECK(read_erase_parameters({{"key", ""}}, now).error().parameter == "key");
+  CHECK(read_erase_parameters({{"from", "soon"}}, now).error().parameter == "from");
 }
 
 }  // namespace

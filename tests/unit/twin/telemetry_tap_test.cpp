@@ -232,7 +232,7 @@ TEST_CASE("who listens to a device hears of its stored samples and of nothing el
   CHECK(
       listener.events[0].data ==
       R"({"samples":[{"key":"a","ts":"1970-01-01T00:00:00.005Z",)"
-        R"("value":1.5,"flags":["clock_skew"]},)"
+      R"("value":1.5,"flags":["clock_skew"]},)"
       R"({"key":"b","ts":"1970-01-01T00:00:00.005Z","value":"x\u000ay","flags":["clock_skew"]}]})");
   std::string many = "{\"k0\":0";
   for (int i = 1; i < 1000; ++i) {
