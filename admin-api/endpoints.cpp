@@ -11,9 +11,9 @@ http::EndpointTable admin_endpoints(AdminServices services) {
   const auto shared = std::make_shared<AdminServices>(std::move(services));
   http::EndpointTable table;
   for (http::EndpointTable part :
-       {token_endpoints(shared), device_list_endpoints(shared), device_endpoints(shared), device_action_endpoints(shared),
-        device_key_endpoints(shared), device_import_endpoints(shared), client_endpoints(shared),
-        system_endpoints(shared)}) {
+       {token_endpoints(shared), device_list_endpoints(shared), device_endpoints(shared),
+        device_action_endpoints(shared), device_key_endpoints(shared),
+        device_import_endpoints(shared), client_endpoints(shared), system_endpoints(shared)}) {
     std::move(part.begin(), part.end(), std::back_inserter(table));
   }
   return table;

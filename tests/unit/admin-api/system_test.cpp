@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <set>
 
+#include "admin-api/event_endpoints.hpp"
 #include "admin-api/health.hpp"
 #include "admin-api/openapi.hpp"
 #include "admin-api/rest.hpp"
@@ -15,14 +16,29 @@ using namespace skerry::test;
 
 namespace {
 
-/// Telemetry's routes; nobody runs their handlers here.
-http::EndpointTable telemetry_routes(storage::ReaderPool& pool) {
-  alignas(std::max_align_t) static const char somewhere = 0;
+/// Routes of telemetry and of the live stream; nobody runs their handlers here.
+http::EndpointTable other_routes(storage::ReaderPool& pool, EventHub& hub) {
+  alignas(std::max_align_t) static char somewhere = 0;
   twin::TelemetryEndpointOptions options;
-  options.store = reinterpret_cast<const twin::SeriesStore*>(&somewhere);
+  options.store = reinterpret_cast<twin::SeriesStore*>(&somewhere);
+  options.units = reinterpret_cast<const twin::UnitBook*>(&somewhere);
+  options.audit = reinterpret_cast<plugin::AuditLog*>(&somewhere);
   options.pool = &pool;
   options.device_exists = [](std::string_view) { return false; };
-  return twin::telemetry_endpoints(std::move(options));
+  options.select_devices = [](const twin::DeviceSelection&, std::string_view, std::size_t) {
+    return std::vector<twin::SelectedDevice>{};
+  };
+  http::EndpointTable table = twin::telemetry_endpoints(std::move(options));
+  EventStreamOptions stream;
+  stream.hub = &hub;
+  stream.device_exists = [](std::string_view) { return false; };
+  stream.parse_filter = [](std::string_view) -> Result<EventFilter, EventFilterError> {
+    return EventFilterError{};
+  };
+  for (http::Endpoint& endpoint : event_endpoints(std::move(stream))) {
+    table.push_back(std::move(endpoint));
+  }
+  return table;
 }
 
 /// The `$ref`s anywhere in a description.
@@ -47,7 +63,9 @@ void collect_references(const boost::json::value& value, std::set<std::string>& 
 TEST_CASE("openapi.yaml and the endpoint table name the same operations with the same guards") {
   AdminFixture admin;
   http::EndpointTable table = admin.table;
-  for (http::Endpoint& endpoint : telemetry_routes(admin.readers)) {
+  boost::asio::io_context io;
+  EventHub hub(io);
+  for (http::Endpoint& endpoint : other_routes(admin.readers, hub)) {
     table.push_back(std::move(endpoint));
   }
   const auto description = admin.json({"GET", "/api/v1/openapi.json"});
