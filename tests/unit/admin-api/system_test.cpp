@@ -13,6 +13,7 @@
 
 using namespace skerry;
 using namespace skerry::test;
+using namespace skerry::admin_api;
 
 namespace {
 
@@ -174,7 +175,6 @@ TEST_CASE("health says live and ready, and why not") {
 }
 
 TEST_CASE("times, cursors and entity tags are read and written exactly") {
-  using namespace skerry::admin_api;
   CHECK(format_time(wall_from_epoch(0)) == "1970-01-01T00:00:00.000Z");
   CHECK(format_time(wall_from_epoch(1'700'000'000'123)) == "2023-11-14T22:13:20.123Z");
   const std::string position("a\0\xff/", 4);
