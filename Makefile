@@ -7,7 +7,7 @@ CYCLES ?= 50
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle throughput filter-bench clean
+.PHONY: build run test check asan tsan fuzz crash idle throughput filter-bench import-load clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -60,6 +60,10 @@ filter-bench:  ## filters over 100,000 devices; fails above 50 ms at the 99th pe
 	@$(call configure,release) -DSKERRY_TESTS=OFF
 	@cmake --build build/release -j $(JOBS) --target skerry-filter-bench
 	@build/release/bin/skerry-filter-bench
+
+import-load: build  ## import of 100,000 devices, filters over them, export; fails above a minute and 50 ms
+	@scripts/install-dependencies build test
+	@/usr/bin/python3 perf/import_load.py --binaries build/release/bin
 
 clean:
 	@rm -rf build

@@ -53,12 +53,14 @@ class CommandLine {
 };
 
 // The groups of commands, one file each.
-void add_login_commands(CommandLine& line);       // login, token
-void add_device_commands(CommandLine& line);      // devices …
-void add_transfer_commands(CommandLine& line);    // devices import, export
-void add_enroll_commands(CommandLine& line);      // device enroll
-void add_telemetry_commands(CommandLine& line);   // telemetry …
-void add_completion_commands(CommandLine& line);  // completion
+void add_login_commands(CommandLine& line);        // login, token
+void add_device_commands(CommandLine& line);       // devices …
+void add_transfer_commands(CommandLine& line);     // devices import, export
+void add_certificate_commands(CommandLine& line);  // certificates, ca, enrolment-tokens, services
+void add_client_commands(CommandLine& line);       // clients …
+void add_enroll_commands(CommandLine& line);       // device enroll
+void add_telemetry_commands(CommandLine& line);    // telemetry …
+void add_completion_commands(CommandLine& line);   // completion
 
 /// Prints what may stand for the last of `words`, a command line that is still being written: one
 /// candidate a line.

@@ -200,12 +200,14 @@ void Watch::round() {
     print_csv_header(session_, list_);
   }
   each_item(session_, list_, [&](const boost::json::object& item) {
-    const std::string id = id_of(list_, item);
+    const std::string key =
+        id_of(list_, item) +
+        (list_.within.empty() ? "" : " of " + cell(member_at(item, list_.within)));
     std::string text = json_text(item);
-    seen.insert(id);
-    if (const auto at = known_.find(id); at == known_.end() || at->second != text) {
+    seen.insert(key);
+    if (const auto at = known_.find(key); at == known_.end() || at->second != text) {
       print(item);
-      known_.insert_or_assign(id, std::move(text));
+      known_.insert_or_assign(key, std::move(text));
     }
   });
   if (first_) {

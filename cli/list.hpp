@@ -21,6 +21,7 @@ struct List {
   std::vector<Column> columns;  ///< for tables and CSV
   std::string id = "id";        ///< the member that names an item: printed by --quiet
   std::size_t limit = 0;        ///< no more than this; 0: all
+  std::string within = {};      ///< the member that the id is unique within; empty: everywhere
 };
 
 /// Prints the whole list. With `watch`, goes on and prints what is new or has changed, then

@@ -43,6 +43,8 @@ void add_commands(CommandLine& line) {
   add_login_commands(line);
   add_device_commands(line);
   add_transfer_commands(line);
+  add_certificate_commands(line);
+  add_client_commands(line);
   add_enroll_commands(line);
   add_telemetry_commands(line);
   add_completion_commands(line);
