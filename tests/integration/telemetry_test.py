@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Telemetry over the wire: every form of payload over mutual TLS, what comes back of it by REST in
 every form, what happens live, and that nobody speaks for another device."""
+import asyncio
 import csv
 import io
 import json
 import pathlib
 import struct
+import subprocess
 import sys
 import threading
-import time
 import unittest
 import urllib.parse
 
@@ -17,7 +18,7 @@ import http.client  # noqa: E402
 
 import mqtt  # noqa: E402
 import pki  # noqa: E402
-from server import HOST, RestError, Server, wait_until  # noqa: E402
+from server import HOST, Server, wait_until  # noqa: E402
 
 PAYLOAD_FORMAT_INVALID = 0x99
 CONTENT_TYPE = "content_type"
@@ -391,6 +392,66 @@ class Live(Telemetry):
             self.assertEqual(stream.answer.status, status, path)
             stream.connection.close()
         self.assertEqual(ask("/events")[0], 406)
+
+
+class Command(Telemetry):
+    """skerryctl telemetry …"""
+
+    def words(self, *words):
+        server.token = server.token or server.log_in()
+        return [str(server.binaries / "skerryctl"), "--server",
+                f"https://{HOST}:{server.ports['admin']}", "--token", server.token, "--ca",
+                server.root_certificate, "telemetry", *words]
+
+    def run_words(self, *words, expect=0):
+        ran = subprocess.run(self.words(*words), capture_output=True, text=True, timeout=60)
+        self.assertEqual(ran.returncode, expect, ran.stderr)
+        return ran.stdout
+
+    async def test_query_latest_keys_and_delete(self):
+        device = pki.Device.enrolled(server, "worded")
+        client = await self.connect(device)
+        await self.publish(client, device.topic("telemetry"), [
+            {"ts": START + i * 60_000, "t": i, "mode": "auto"} for i in range(10)])
+        await client.disconnect()
+        rows = rows_of(self.run_words("query", "worded", "--key", "t", "--step", "5m", "--agg",
+                                      "min,count", "-o", "csv"))
+        self.assertEqual(rows[0], ["ts", "key", "min", "count"])
+        self.assertEqual(sum(int(row[3]) for row in rows[1:]), 10)
+        rows = json.loads(self.run_words("query", "--filter", "id:worded", "--key", "t", "-o",
+                                         "json"))
+        self.assertEqual([(row["device"], row["value"]) for row in rows],
+                         [("worded", i) for i in range(10)])
+        table = self.run_words("query", "worded", "--key", "t", "--limit", "3").splitlines()
+        self.assertEqual((len(table), table[0].split()), (4, ["TIME", "KEY", "VALUE", "FLAGS"]))
+        self.assertIn("mode", self.run_words("latest", "worded"))
+        self.assertIn("worded", self.run_words("latest", "-l", "id:worded", "--key", "t"))
+        self.assertEqual(self.run_words("keys", "worded", "-q"), "mode\nt\n")
+        self.run_words("delete", "worded", "--key", "mode")
+        self.assertEqual(self.run_words("keys", "worded", "-q"), "t\n")
+        self.run_words("delete", "worded", "--all")
+        self.assertEqual(json.loads(self.run_words("query", "worded", "-o", "json")), [])
+        self.run_words("query", "nobody", expect=3)
+
+    async def test_tail_shows_what_comes(self):
+        device = pki.Device.enrolled(server, "tailed")
+        client = await self.connect(device)
+        tail = subprocess.Popen(self.words("tail", "tailed", "-n", "2", "-o", "json"),
+                                stdout=subprocess.PIPE, text=True)
+        try:
+            number = 0
+            while tail.poll() is None and number < 600:
+                await self.publish(client, device.topic("telemetry"), {"n": number})
+                number += 1
+                await asyncio.sleep(0.05)
+            lines = [json.loads(line) for line in tail.stdout]
+            self.assertEqual(tail.wait(10), 0)
+        finally:
+            tail.kill()
+            tail.stdout.close()
+        await client.disconnect()
+        self.assertEqual([line["key"] for line in lines], ["n", "n"])
+        self.assertEqual(lines[1]["value"], lines[0]["value"] + 1)
 
 
 class Crash(Telemetry):

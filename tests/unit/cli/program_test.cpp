@@ -72,6 +72,13 @@ TEST_CASE("words that make no sense end with 2 and a sentence") {
       {"device", "enroll", "a"},
       {"--output", "xml", "devices", "list"},
       {"telemetry", "query", "a", "--limit", "x"},
+      {"telemetry", "query"},
+      {"telemetry", "query", "a", "--filter", "x"},
+      {"telemetry", "query", "--filter", "x", "--limit", "1"},
+      {"telemetry", "delete", "a"},
+      {"telemetry", "delete", "a", "--all", "--key", "k"},
+      {"telemetry", "tail", "a", "--filter", "x"},
+      {"telemetry", "latest", "--watch"},
       {"--no-such-flag", "devices", "list"},
   };
   for (const auto& words : bad) {
