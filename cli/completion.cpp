@@ -109,8 +109,8 @@ std::vector<std::string> device_ids(const Session& session, const std::string& p
     request.target = target;
     request.patience = std::chrono::seconds{2};
     const HttpsResponse response = Api{session.settings}.exchange(std::move(request));
-    for (const boost::json::value& item :
-         boost::json::parse(response.body).at("items").as_array()) {
+    const boost::json::value page = boost::json::parse(response.body);
+    for (const boost::json::value& item : page.at("items").as_array()) {
       ids.emplace_back(item.at("id").as_string());
     }
   } catch (const std::exception&) {
