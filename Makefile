@@ -7,7 +7,7 @@ CYCLES ?= 50
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle throughput filter-bench import-load clean
+.PHONY: build run test check asan tsan fuzz crash idle throughput telemetry-load filter-bench import-load clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -54,6 +54,11 @@ throughput: build  ## first look at throughput beside Mosquitto
 	@scripts/install-dependencies build test
 	@scripts/build-load build/load
 	@/usr/bin/python3 perf/throughput.py --binaries build/release/bin --load build/load
+
+telemetry-load: build  ## durable telemetry over mutual TLS beside Mosquitto and a subscriber with SQLite
+	@scripts/install-dependencies build test
+	@scripts/build-load build/load
+	@/usr/bin/python3 perf/telemetry.py --binaries build/release/bin --load build/load
 
 filter-bench:  ## filters over 100,000 devices; fails above 50 ms at the 99th percentile
 	@scripts/install-dependencies build

@@ -308,7 +308,7 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 
 std::string Application::Impl::metrics() const {
   return metrics_text(
-      {*server, *committer, *store, *tap, [this] { return registry->size(); }, version()});
+      {*server, *committer, *store, *tap, events, [this] { return registry->size(); }, version()});
 }
 
 std::vector<std::string> Application::Impl::not_ready_reasons() const {

@@ -187,6 +187,10 @@ void add_twin(Page& page, const MetricsSources& sources) {
   page.single("skerry_telemetry_samples_flagged_total",
               "Samples stored with a time outside the accepted range", MetricType::Counter,
               static_cast<double>(statistics.samples_flagged));
+  page.single("skerry_event_listeners", "Live streams that are open", MetricType::Gauge,
+              static_cast<double>(sources.events.listener_count()));
+  page.single("skerry_events_lost_total", "Events that a live stream was too slow for",
+              MetricType::Counter, static_cast<double>(sources.events.lost_count()));
   page.single("skerry_devices", "Registered devices", MetricType::Gauge,
               static_cast<double>(sources.devices()));
 }

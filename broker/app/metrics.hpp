@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "admin-api/event_hub.hpp"
 #include "plugin/admin_view.hpp"
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
@@ -17,12 +18,13 @@ struct MetricsSources {
   const storage::Committer& committer;
   const storage::KvStore& store;
   const twin::TelemetryTap& tap;
+  const admin_api::EventHub& events;
   std::function<std::size_t()> devices;  ///< registered ones
   std::string version;
 };
 
-/// Text format 0.0.4. Reads /proc/self; does not wait for a core. What `sources` refers to must be
-/// alive.
+/// Text format 0.0.4. Reads /proc/self; does not wait for a core. Admin loop. What `sources` refers
+/// to must be alive.
 std::string metrics_text(const MetricsSources& sources);
 
 }  // namespace skerry::app

@@ -8,7 +8,7 @@ namespace skerry::load {
 namespace {
 
 constexpr const char* usage =
-    "usage: skerry-load --port PORT [--workload a1|a2|a3|b1|b2|c1|c2|d] [--seconds 3]\n"
+    "usage: skerry-load --port PORT [--workload a1|a2|a3|b1|b2|c1|c2|d|telemetry] [--seconds 3]\n"
     "       [--warm-up 1] [--pid PID_OF_SERVER] [--version 4|5]\n"
     "       [--tls --ca FILE [--cert FILE --key FILE]]\n";
 

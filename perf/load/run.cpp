@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -40,6 +41,12 @@ Run::Run(const Options& options, const Workload& workload)
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       payload_(workload.payload_bytes, 'x'),
       latencies_(buckets) {
+  if (workload_.telemetry) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    first_sample_ms_ = std::chrono::duration_cast<std::chrono::milliseconds>(now).count() -
+                       std::int64_t{6} * 24 * 3600 * 1000;
+    write_telemetry(0);
+  }
   const std::uint32_t count = workload.publishers + workload.subscribers;
   clients_.resize(count);
   constexpr std::uint32_t at_once = 50;
@@ -59,6 +66,9 @@ Run::~Run() {
 }
 
 std::string Run::topic_of(std::uint32_t publisher) const {
+  if (workload_.telemetry) {
+    return "devices/load-" + std::to_string(publisher) + "/telemetry";
+  }
   if (workload_.fan_out) {
     return "load/all/0";
   }
@@ -194,6 +204,14 @@ void Run::on_packet(std::uint32_t index, const Packet& packet) {
       break;
     case Kind::puback:
     case Kind::pubcomp:
+      if (workload_.telemetry) {
+        if (packet.reason >= 0x80) {
+          fail("telemetry was refused with reason " + std::to_string(packet.reason));
+        }
+        note_latency(client.sent_at[client.acknowledged % workload_.window]);
+        ++client.delivered;
+        ++delivered_;
+      }
       ++client.acknowledged;
       break;
     case Kind::disconnect:
@@ -201,13 +219,33 @@ void Run::on_packet(std::uint32_t index, const Packet& packet) {
   }
 }
 
+void Run::note_latency(std::int64_t sent_at) {
+  const auto nanoseconds = static_cast<double>(now_nanoseconds() - sent_at);
+  const double bucket = std::log2(std::max(nanoseconds, 1.0)) * 8;
+  ++latencies_[std::min(static_cast<std::size_t>(bucket), buckets - 1)];
+}
+
+/// A sample a second of five series, as a sensor would: decimals that wander, a counter, a flag.
+/// Its size never changes.
+void Run::write_telemetry(std::uint64_t sequence) {
+  char text[160];
+  const auto wave = static_cast<unsigned>(sequence * 7 % 1000);
+  const int size = std::snprintf(
+      text, sizeof text,
+      "{\"ts\":%013lld,\"temperature\":2%01u.%02u,\"humidity\":4%01u.%01u,\"pressure\":10%02u.%01u,"
+      "\"count\":1%09llu,\"on\":%s}",
+      static_cast<long long>(first_sample_ms_ + static_cast<std::int64_t>(sequence) * 1000),
+      wave / 100, wave % 100, wave / 100, wave % 10, wave / 10, wave % 10,
+      static_cast<unsigned long long>(sequence % 1'000'000'000),
+      sequence / 100 % 2 == 0 ? "true " : "false");
+  payload_.assign(text, static_cast<std::size_t>(size));
+}
+
 void Run::on_delivery(const Packet& packet) {
   Stamp stamp{};
   std::memcpy(&stamp, packet.payload.data(), sizeof stamp);
   ++delivered_;
-  const auto nanoseconds = static_cast<double>(now_nanoseconds() - stamp.sent_at);
-  const double bucket = std::log2(std::max(nanoseconds, 1.0)) * 8;
-  ++latencies_[std::min(static_cast<std::size_t>(bucket), buckets - 1)];
+  note_latency(stamp.sent_at);
   Client& publisher = clients_[stamp.publisher];
   std::uint32_t& missing = publisher.missing[stamp.slot];
   if (missing > 0 && --missing == 0) {
@@ -229,8 +267,13 @@ void Run::publish_allowed(std::uint32_t index) {
       return;
     }
     const auto slot = static_cast<std::uint32_t>(client.sent % workload_.window);
-    const Stamp stamp{now_nanoseconds(), index, slot};
-    std::memcpy(payload_.data(), &stamp, sizeof stamp);
+    if (workload_.telemetry) {
+      client.sent_at[slot] = now_nanoseconds();
+      write_telemetry(client.sent);
+    } else {
+      const Stamp stamp{now_nanoseconds(), index, slot};
+      std::memcpy(payload_.data(), &stamp, sizeof stamp);
+    }
     client.missing[slot] = workload_.fan_out ? workload_.subscribers : 1;
     ++client.sent;
     if (answered) {

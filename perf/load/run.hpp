@@ -48,6 +48,7 @@ class Run {
     std::uint64_t delivered = 0;                      ///< messages that all their subscribers have
     std::uint64_t acknowledged = 0;                   ///< at QoS 0 not looked at
     std::array<std::uint32_t, window_max> missing{};  ///< deliveries of message `sequence % window`
+    std::array<std::int64_t, window_max> sent_at{};   ///< of telemetry, likewise
   };
 
   void add_client(std::uint32_t index);
@@ -60,6 +61,8 @@ class Run {
   void on_packet(std::uint32_t index, const Packet& packet);
   void on_delivery(const Packet& packet);
   void publish_allowed(std::uint32_t publisher);
+  void note_latency(std::int64_t sent_at);
+  void write_telemetry(std::uint64_t sequence);
   void mark_dirty(std::uint32_t index);
   void flush(std::uint32_t index);
   void write_off_if_stalled();
@@ -72,6 +75,7 @@ class Run {
   std::vector<Client> clients_;  ///< publishers first
   std::vector<std::uint32_t> dirty_;
   std::string payload_;
+  std::int64_t first_sample_ms_ = 0;  ///< time of each publisher's first telemetry
   bool running_ = false;
   std::uint64_t delivered_ = 0;
   std::uint64_t written_off_ = 0;

@@ -76,6 +76,7 @@ std::size_t read_packet(std::string_view bytes, int version, Packet& packet) {
     packet.reason = static_cast<std::uint8_t>(body[1]);
   } else if (body.size() >= 2) {
     packet.packet_id = two_at(body, 0);
+    packet.reason = version == 5 && body.size() > 2 ? static_cast<std::uint8_t>(body[2]) : 0;
   }
   return at + length;
 }

@@ -24,7 +24,7 @@ struct Packet {
   Kind kind{};
   int qos = 0;
   std::uint16_t packet_id = 0;
-  std::uint8_t reason = 0;  ///< of a CONNACK
+  std::uint8_t reason = 0;  ///< of CONNACK and acknowledgements
   std::string_view payload;
 };
 

@@ -10,7 +10,9 @@ constexpr Workload workloads[] = {
     {"b1", 1, 1000, 64, 0, 1, true},    // one to many, a message at a time
     {"b2", 1, 1000, 64, 0, 8, true},    // one to many
     {"c1", 200, 200, 64, 1, 1, false},  // pairs at QoS 1, a message at a time
-    {"c2", 200, 200, 64, 1, 10, false}, {"d", 200, 200, 64, 2, 10, false},  // pairs at QoS 2
+    {"c2", 200, 200, 64, 1, 10, false},
+    {"d", 200, 200, 64, 2, 10, false},             // pairs at QoS 2
+    {"telemetry", 200, 0, 0, 1, 16, false, true},  // stored, nobody listens
 };
 
 }  // namespace

@@ -16,6 +16,9 @@ struct Workload {
   int qos = 0;
   std::uint32_t window = 0;  ///< messages in flight of one publisher
   bool fan_out = false;      ///< each message goes to every subscriber
+  /// JSON of five values on each publisher's own `devices/{client}/telemetry`, done with its
+  /// PUBACK.
+  bool telemetry = false;
 };
 
 /// Nothing when there is none of that name.
