@@ -9,6 +9,7 @@
 // on behind the last item. Pages of one walk are no snapshot: what is stored meanwhile may show.
 #pragma once
 
+#include <compare>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,7 @@ namespace skerry::twin {
 struct SamplePlace {
   std::int64_t timestamp = 0;
   std::uint64_t tie = 0;
+  friend constexpr auto operator<=>(const SamplePlace&, const SamplePlace&) = default;
 };
 
 /// Where the next page begins: in series `key`, behind `after`, or at its start without.

@@ -12,8 +12,8 @@
 
 #include "base/limits.hpp"
 #include "twin/device_topic.hpp"
-#include "twin/plain_series_store.hpp"
 #include "twin/unit_book.hpp"
+#include "unit/twin/series_options.hpp"
 
 namespace skerry::twin {
 namespace {
@@ -41,7 +41,7 @@ mqtt::Publish message(std::string_view topic, std::string_view payload) {
 
 struct World {
   std::unique_ptr<storage::MemoryStore> kv = storage::MemoryStore::create();
-  PlainSeriesStore series{*kv};
+  series::ChunkSeriesStore series{test::series_options(*kv)};
   TelemetryTap tap{series, 2};
   storage::Batch batch;
   plugin::Identity self = identity(IdentityKind::device, PolicyKind::device, "d1");
@@ -80,7 +80,7 @@ TEST_CASE("a device's telemetry joins the batch of its message") {
   World world;
   CHECK(world.publish("devices/d1/telemetry", R"({"ts":1700000000000,"a":1,"b":2})").verdict ==
         TapVerdict::stored);
-  CHECK(world.batch.count() == 2);
+  CHECK(world.batch.count() == 1);
   REQUIRE(world.kv->write(world.batch, true).ok());
   CHECK(*world.series.has_data("d1"));
 }
