@@ -4,10 +4,11 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 CYCLES ?= 50
+OPERATIONS ?= 1000000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle throughput telemetry-load filter-bench import-load clean
+.PHONY: build run test check asan tsan fuzz crash idle throughput telemetry-load filter-bench import-load series-model series-crash series-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -45,6 +46,24 @@ fuzz:  ## each fuzz target for FUZZ_SECONDS
 crash: build  ## CYCLES kill -9 under load, judged by the history of all clients
 	@scripts/install-dependencies build test
 	@/usr/bin/python3 tests/crash/crash.py --cycles $(CYCLES) --binaries build/release/bin
+
+series-model:  ## OPERATIONS of the series store against a naive model
+	@scripts/install-dependencies build test
+	@$(call configure,release) -DSKERRY_TESTS=ON
+	@cmake --build build/release -j $(JOBS) --target test_twin
+	@SKERRY_SERIES_OPERATIONS=$(OPERATIONS) build/release/bin/test_twin -tc="the series store agrees*"
+
+series-crash:  ## CYCLES kill -9 of the series store in the middle of messages, seals and erasures
+	@scripts/install-dependencies build test
+	@$(call configure,release) -DSKERRY_TESTS=ON
+	@cmake --build build/release -j $(JOBS) --target skerry-series-crash
+	@build/release/bin/skerry-series-crash $(CYCLES) build/release/crash/series
+
+series-bench:  ## the series store alone: samples per second, bytes per sample, questions
+	@scripts/install-dependencies build
+	@$(call configure,release)
+	@cmake --build build/release -j $(JOBS) --target skerry-series-bench
+	@build/release/bin/skerry-series-bench build/release/series-bench
 
 idle: build  ## memory per idle connection, plain and mutual TLS
 	@scripts/install-dependencies build test

@@ -38,6 +38,7 @@ Application::~Application() {
 
 void Application::start() {
   impl_->open_store();
+  impl_->open_series();
   impl_->open_audit();
   impl_->open_identity();
   impl_->make_server();
@@ -176,6 +177,9 @@ void Application::Impl::stop() {
   signer.reset();
   if (audit) {
     audit->sum_up(true);
+  }
+  if (series) {
+    series->stop();
   }
   committer.reset();
   if (audit) {

@@ -29,7 +29,7 @@
 #include "storage/kv_store.hpp"
 #include "storage/reader_pool.hpp"
 #include "twin/endpoints.hpp"
-#include "twin/plain_series_store.hpp"
+#include "twin/series/chunk_series_store.hpp"
 #include "twin/telemetry_tap.hpp"
 
 namespace skerry::app {
@@ -39,6 +39,7 @@ struct Application::Impl {
 
   // application_parts.cpp: start, part by part.
   void open_store();
+  void open_series();
   void open_audit();
   void open_identity();
   void make_server();
@@ -92,7 +93,7 @@ struct Application::Impl {
   std::unique_ptr<auth::DeviceIndex> index;
   std::unique_ptr<auth::CertificateAuthenticator> certificates;
   auth::DevicePolicy policy;
-  std::unique_ptr<twin::PlainSeriesStore> series;
+  std::unique_ptr<twin::series::ChunkSeriesStore> series;
   std::unique_ptr<twin::UnitBook> units;
   std::unique_ptr<twin::TelemetryTap> tap;
   std::unique_ptr<admin_api::AdminAccounts> accounts;

@@ -101,8 +101,26 @@ void Application::Impl::open_store() {
   commits.interval = configuration.persistence.interval;
   commits.queue_bytes_max = configuration.limits.commit_queue_bytes_max;
   committer = std::make_unique<storage::Committer>(*store, commits);
-  series = std::make_unique<twin::PlainSeriesStore>(*store);
   units = std::make_unique<twin::UnitBook>(*store);
+}
+
+void Application::Impl::open_series() {
+  twin::series::SeriesStoreOptions telemetry;
+  telemetry.store = store.get();
+  telemetry.write = [this](storage::Batch batch) {
+    return committer->write_and_wait(std::move(batch));
+  };
+  telemetry.clock = read_clocks;
+  telemetry.hash_key = random_hash_key();
+  telemetry.limits.series_max = configuration.twin.series_max;
+  telemetry.limits.series_per_device_max = configuration.twin.series_per_device_max;
+  telemetry.rules = configuration.twin.series_rules;
+  telemetry.log = [this](std::string_view line) { log.warning("series", line); };
+  series = std::make_unique<twin::series::ChunkSeriesStore>(std::move(telemetry));
+  if (const auto status = series->open(); !status.ok()) {
+    throw std::runtime_error("the telemetry cannot be read: " + status.detail);
+  }
+  series->start();
 }
 
 void Application::Impl::open_audit() {
@@ -308,7 +326,7 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 
 std::string Application::Impl::metrics() const {
   return metrics_text(
-      {*server, *committer, *store, *tap, events, [this] { return registry->size(); }, version()});
+      {*server, *committer, *store, *tap, events, series->statistics(), [this] { return registry->size(); }, version()});
 }
 
 std::vector<std::string> Application::Impl::not_ready_reasons() const {

@@ -9,6 +9,7 @@
 
 #include "app/configuration_limits.hpp"
 #include "app/configuration_section.hpp"
+#include "app/configuration_twin.hpp"
 #include "net/address.hpp"
 
 namespace skerry::app {
@@ -236,6 +237,9 @@ Configuration read_file(const Section& top) {
     read_limits(top.file(), limits, configuration.limits);
   }
   read_persistence(top, configuration.persistence);
+  if (const YAML::Node twin = top.value("twin")) {
+    read_twin(top.file(), twin, configuration.twin);
+  }
   read_identity(top, configuration.identity);
   read_port(top, "admin", configuration.admin_bind);
   read_port(top, "metrics", configuration.metrics_bind);
@@ -262,7 +266,7 @@ Configuration parse_configuration(std::string_view text, const std::string& name
     }
     return read_file(Section(name, "", node,
                              {"data_dir", "cores", "log", "listeners", "limits", "persistence",
-                              "identity", "admin", "metrics"}));
+                              "twin", "identity", "admin", "metrics"}));
   } catch (const YAML::Exception& error) {
     throw ConfigurationError(name + ":" + std::to_string(error.mark.line + 1) +
                              ": this is not YAML: " + error.msg);

@@ -14,6 +14,7 @@
 #include "plugin/identity.hpp"
 #include "storage/committer.hpp"
 #include "transport/tls_context.hpp"
+#include "twin/series/rule.hpp"
 
 namespace skerry::app {
 
@@ -62,6 +63,12 @@ struct PersistenceConfiguration {
   std::chrono::milliseconds interval{100};
 };
 
+struct TwinConfiguration {
+  std::size_t series_max = 1'000'000;
+  std::size_t series_per_device_max = 1'000;
+  std::vector<twin::series::SeriesRule> series_rules;  ///< none: everything is kept for good
+};
+
 struct Configuration {
   std::string data_dir = "./skerry-data";
   std::optional<std::uint16_t> cores;  ///< nullopt: auto
@@ -70,6 +77,7 @@ struct Configuration {
   std::vector<ListenerConfiguration> listeners;
   Limits limits;
   PersistenceConfiguration persistence;
+  TwinConfiguration twin;
   IdentityConfiguration identity;
   std::string admin_bind = "0.0.0.0:8443";
   std::string metrics_bind = "127.0.0.1:9464";

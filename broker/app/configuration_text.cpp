@@ -1,19 +1,11 @@
 // Printing a configuration as the file that would say the same.
 #include "app/configuration_limits.hpp"
+#include "app/configuration_twin.hpp"
 #include "app/configuration_value.hpp"
 
 namespace skerry::app {
 
 namespace {
-
-// Single quotes keep every character as it is in YAML; a quote itself is doubled.
-std::string quoted(const std::string& text) {
-  std::string result = "'";
-  for (const char character : text) {
-    result += character == '\'' ? "''" : std::string(1, character);
-  }
-  return result + "'";
-}
 
 std::string_view name_of(LogLevel level) {
   switch (level) {
@@ -126,6 +118,7 @@ std::string configuration_text(const Configuration& configuration) {
           "  sync: " +
           std::string(name_of(configuration.persistence.sync)) +
           "\n  interval: " + format_duration(configuration.persistence.interval) + "\n\n";
+  text += twin_text(configuration.twin) + "\n";
   return text + identity_text(configuration.identity) +
          "\nadmin:\n  bind: " + quoted(configuration.admin_bind) +
          "\n\nmetrics:\n  bind: " + quoted(configuration.metrics_bind) + "\n";

@@ -73,6 +73,14 @@ std::string format_size(std::uint64_t bytes) {
   return format(bytes, size_units);
 }
 
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char character : text) {
+    result += character == '\'' ? "''" : std::string(1, character);
+  }
+  return result + "'";
+}
+
 std::size_t edit_distance(std::string_view left, std::string_view right) {
   std::vector<std::size_t> row(right.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});

@@ -18,6 +18,9 @@ std::string format_duration(std::chrono::milliseconds duration);
 std::optional<std::uint64_t> parse_size(std::string_view text) noexcept;
 std::string format_size(std::uint64_t bytes);
 
+/// Text as YAML: single quotes keep every character as it is; a quote itself is doubled.
+std::string quoted(const std::string& text);
+
 /// Number of single-character changes between two words, for "did you mean".
 std::size_t edit_distance(std::string_view left, std::string_view right);
 

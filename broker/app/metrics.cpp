@@ -195,6 +195,59 @@ void add_twin(Page& page, const MetricsSources& sources) {
               static_cast<double>(sources.devices()));
 }
 
+struct SeriesRow {
+  const char* name;
+  const char* help;
+  MetricType type;
+  std::atomic<std::uint64_t> twin::series::SeriesStatistics::*value;
+};
+
+using twin::series::SeriesStatistics;
+constexpr std::array series_rows{
+    SeriesRow{"skerry_series", "Series of telemetry", MetricType::Gauge, &SeriesStatistics::series},
+    SeriesRow{"skerry_series_devices", "Devices that have series", MetricType::Gauge,
+              &SeriesStatistics::devices},
+    SeriesRow{"skerry_series_memory_bytes", "Memory of the index of series", MetricType::Gauge,
+              &SeriesStatistics::memory_bytes},
+    SeriesRow{"skerry_series_unsealed_samples", "Samples that wait for their chunks",
+              MetricType::Gauge, &SeriesStatistics::unsealed_samples},
+    SeriesRow{"skerry_series_sealed_samples_total", "Samples worked into chunks",
+              MetricType::Counter, &SeriesStatistics::samples_sealed},
+    SeriesRow{"skerry_series_collapsed_samples_total", "Samples that came more than once",
+              MetricType::Counter, &SeriesStatistics::samples_collapsed},
+    SeriesRow{"skerry_series_expired_samples_total", "Samples older than is kept on arrival",
+              MetricType::Counter, &SeriesStatistics::samples_expired},
+    SeriesRow{"skerry_series_chunks_total", "Chunks written", MetricType::Counter,
+              &SeriesStatistics::chunks_written},
+    SeriesRow{"skerry_series_chunk_bytes_total", "Bytes of these chunks", MetricType::Counter,
+              &SeriesStatistics::chunk_bytes_written},
+    SeriesRow{"skerry_series_chunks_rewritten_total", "Chunks replaced by others",
+              MetricType::Counter, &SeriesStatistics::chunks_rewritten},
+    SeriesRow{"skerry_series_rollups_total", "Roll-up records written", MetricType::Counter,
+              &SeriesStatistics::rollups_written},
+    SeriesRow{"skerry_series_erasures_total", "Erasures asked for", MetricType::Counter,
+              &SeriesStatistics::erasures},
+    SeriesRow{"skerry_series_damaged_records_total", "Records that could not be read",
+              MetricType::Counter, &SeriesStatistics::records_damaged},
+    SeriesRow{"skerry_series_seal_failures_total", "Seals that failed and are tried again",
+              MetricType::Counter, &SeriesStatistics::seal_failures},
+};
+
+void add_series(Page& page, const SeriesStatistics& statistics) {
+  const auto number = [](const std::atomic<std::uint64_t>& value) {
+    return static_cast<double>(value.load(std::memory_order_relaxed));
+  };
+  for (const SeriesRow& row : series_rows) {
+    page.single(row.name, row.help, row.type, number(statistics.*row.value));
+  }
+  MetricFamily& refused =
+      page.family("skerry_series_refused_messages_total", "Messages the series store did not take",
+                  MetricType::Counter);
+  page.value(refused, number(statistics.refused_device_full), "reason", "device_full");
+  page.value(refused, number(statistics.refused_store_full), "reason", "store_full");
+  page.value(refused, number(statistics.refused_overloaded), "reason", "overloaded");
+}
+
 double resident_bytes() {
   std::ifstream file("/proc/self/statm");
   std::uint64_t total = 0;
@@ -243,6 +296,7 @@ std::string metrics_text(const MetricsSources& sources) {
               MetricType::Gauge, sources.view.loops_alive(10) ? 1 : 0);
   add_storage(page, sources.committer, sources.store);
   add_twin(page, sources);
+  add_series(page, sources.series);
   add_process(page, sources.version);
   return page.text();
 }

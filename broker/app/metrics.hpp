@@ -9,6 +9,7 @@
 #include "plugin/admin_view.hpp"
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
+#include "twin/series/limits.hpp"
 #include "twin/telemetry_tap.hpp"
 
 namespace skerry::app {
@@ -19,6 +20,7 @@ struct MetricsSources {
   const storage::KvStore& store;
   const twin::TelemetryTap& tap;
   const admin_api::EventHub& events;
+  const twin::series::SeriesStatistics& series;
   std::function<std::size_t()> devices;  ///< registered ones
   std::string version;
 };

@@ -64,6 +64,9 @@ inline constexpr std::int64_t series_buckets_max = 1'000'000;
 inline constexpr std::size_t group_cells_max = 200'000;
 inline constexpr std::size_t query_devices_max = 1'000;
 
+/// Rules of the configuration for series.
+inline constexpr std::size_t series_rules_max = 1'000;
+
 /// Devices in one question for their newest values, and the longest bucket of an aggregate.
 inline constexpr std::size_t fleet_latest_devices_max = 10'000;
 inline constexpr std::int64_t series_step_max = 366LL * 24 * 3600 * 1000;

@@ -31,7 +31,7 @@ const Mistake mistakes[] = {
      "s.yaml:1: unknown key \"zzzzzzzzz\" in log; known keys are level, format"},
     {"cluster: {}",
      "s.yaml:1: unknown key \"cluster\"; known keys are data_dir, cores, log, listeners, limits, "
-     "persistence, identity, admin, metrics"},
+     "persistence, twin, identity, admin, metrics"},
     {"- a", "s.yaml:1: the file must be a map of keys and values"},
     {"log: debug", "s.yaml:1: log must be a map of keys and values"},
     {"log:", "s.yaml:1: log has no value"},
@@ -95,6 +95,15 @@ const Mistake mistakes[] = {
     {"identity: {device_certificate_life: forever}",
      "s.yaml:1: identity.device_certificate_life must be a duration such as 100ms, 10s or 30d, "
      "not \"forever\""},
+    {"twin: {series_max: 0}", "s.yaml:1: twin.series_max must be between 1 and 100000000"},
+    {"twin: {series_rules: {}}",
+     "s.yaml:1: twin.series_rules must be a list of at most 1000 rules"},
+    {"twin:\n  series_rules:\n    - {raw: 1h}",
+     "s.yaml:3: twin.series_rules[0].raw must be between 1d and 36500d"},
+    {"twin:\n  series_rules:\n    - {raw: 30d, minutes: 7d}",
+     "s.yaml:3: twin.series_rules[0].minutes must not be shorter than raw"},
+    {"twin:\n  series_rules:\n    - {raw: 30d}\n    - {key: ''}",
+     "s.yaml:4: twin.series_rules[1].key must not be empty"},
     {"admin: {bind: 8443}",
      "s.yaml:1: admin.bind: \"8443\" is not an address: write \"127.0.0.1:1883\" or "
      "\"[::1]:1883\""},
@@ -140,6 +149,11 @@ listeners:
     tls: {certificate: /c.pem, private_key: /k.pem, client_ca: /ca.pem}
 limits: {packet_size_max: 1MiB, session_expiry_max: 1h, connect_timeout: 500ms, keep_alive_max: 0s}
 persistence: {sync: interval, interval: 250ms}
+twin:
+  series_max: 5000
+  series_rules:
+    - {device: "lab-*", key: '*', raw: 7d, minutes: 30d, hours: 365d}
+    - {key: temperature, resolution: 1s}
 identity:
   enrolment: {bind: 127.0.0.1:0}
   server_names: [gateway.example, 192.0.2.1]
@@ -161,8 +175,13 @@ metrics: {bind: 0.0.0.0:9000}
   CHECK(configuration.limits.connect_timeout == Milliseconds(500));
   CHECK(configuration.persistence.sync == storage::SyncMode::interval);
   CHECK(configuration.identity.server_names.size() == 2);
+  REQUIRE(configuration.twin.series_rules.size() == 2);
+  CHECK(configuration.twin.series_rules[0].minutes == Milliseconds(std::chrono::days{30}));
+  CHECK_FALSE(configuration.twin.series_rules[0].days);
+  CHECK(configuration.twin.series_rules[1].resolution == Milliseconds(1'000));
   const std::string text = configuration_text(configuration);
   CHECK(configuration_text(parse_configuration(text, "printed")) == text);
+  CHECK(parse_configuration(text, "printed").twin.series_rules == configuration.twin.series_rules);
 }
 
 TEST_CASE("a file that is not there is named") {

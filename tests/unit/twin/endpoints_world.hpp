@@ -14,7 +14,7 @@
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
 #include "twin/endpoints.hpp"
-#include "twin/plain_series_store.hpp"
+#include "unit/twin/series_options.hpp"
 
 namespace skerry::twin::test {
 
@@ -53,7 +53,7 @@ class Writer final : public http::BodyWriter {
 
 struct World {
   std::unique_ptr<storage::MemoryStore> kv = storage::MemoryStore::create();
-  PlainSeriesStore series{*kv};
+  series::ChunkSeriesStore series{series_options(*kv)};
   UnitBook units{*kv};
   storage::ReaderPool pool{2};
   storage::Committer committer{*kv, {}};
