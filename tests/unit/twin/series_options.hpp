@@ -13,6 +13,7 @@ inline series::SeriesStoreOptions series_options(
   options.store = &store;
   options.write = [&store](const storage::Batch& batch) { return store.write(batch, true); };
   options.clock = [wall_milliseconds] { return Now{{}, wall_from_epoch(wall_milliseconds)}; };
+  options.limits.series_per_device_max = 10'000;
   return options;
 }
 
