@@ -26,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 /// Text that one take() makes before it stops, and events it looks at.
 constexpr std::size_t take_bytes_max = 64 * 1024;
 constexpr std::size_t take_events_max = 512;
+constexpr std::chrono::milliseconds wake_interval{10};
 /// Interests of gone listeners that are kept at the same time.
 constexpr std::size_t lingering_max = event_listeners_max;
 constexpr std::size_t device_places = event_listeners_max + lingering_max;
@@ -77,9 +78,11 @@ struct EventHub::State {
       : io(io_in),
         options(options_in),
         linger_timer(io_in),
+        wake_timer(io_in),
         boot(crypto::base64url_encode(crypto::random_bytes(6))) {}
 
   void count_interests();
+  void wake_soon(const std::shared_ptr<State>& self);
   void drop_lingering(const std::shared_ptr<State>& self);
   void wake();
   std::uint64_t first_sequence() const noexcept { return next_sequence - entries.size(); }
@@ -108,6 +111,8 @@ struct EventHub::State {
   std::vector<Listener*> listeners;
   std::vector<Lingering> lingering;
   boost::asio::steady_timer linger_timer;
+  boost::asio::steady_timer wake_timer;
+  Clock::time_point woken_at{};
   bool closed = false;
   const std::string boot;
 };
@@ -159,7 +164,24 @@ void EventHub::State::drop_lingering(const std::shared_ptr<State>& self) {
       });
 }
 
+/// Events may come faster than anybody reads: the listeners are woken a hundred times a second.
+void EventHub::State::wake_soon(const std::shared_ptr<State>& self) {
+  const Clock::time_point at = woken_at + wake_interval;
+  if (Clock::now() >= at) {
+    wake();
+    return;
+  }
+  wake_timer.expires_at(at);
+  wake_timer.async_wait(
+      [weak = std::weak_ptr<State>(self)](const boost::system::error_code& error) {
+        if (const auto state = weak.lock(); state && !error) {
+          state->wake();
+        }
+      });
+}
+
 void EventHub::State::wake() {
+  woken_at = Clock::now();
   wake_is_posted.store(false, std::memory_order_release);
   for (Listener* listener : listeners) {
     listener->timer_.cancel();
@@ -241,7 +263,7 @@ void EventHub::publish(plugin::Event event) noexcept {
   if (!state.wake_is_posted.exchange(true, std::memory_order_acq_rel)) {
     boost::asio::post(state.io, [weak = std::weak_ptr<State>(state_)] {
       if (const auto alive = weak.lock()) {
-        alive->wake();
+        alive->wake_soon(alive);
       }
     });
   }

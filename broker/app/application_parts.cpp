@@ -150,6 +150,7 @@ void Application::Impl::open_identity() {
   certificate_options.server_certificate_life = configuration.identity.server_certificate_life;
   authority = auth::CertificateAuthority::open(certificate_options, read_clocks().wall);
   registry = std::make_unique<auth::DeviceRegistry>(*audit);
+  registry->tell_events(events);
   const auto loaded = registry->load(*store);
   if (!loaded.status.ok()) {
     throw std::runtime_error("the device registry cannot be read: " + loaded.status.detail);

@@ -369,6 +369,15 @@ class Live(Telemetry):
         await client.disconnect()
         await loud.disconnect()
 
+    async def test_the_life_of_devices_is_told(self):
+        stream = Stream("/events?types=device,certificate")
+        pki.Device.enrolled(server, "told")
+        events = stream.wait(2)
+        self.assertEqual({event["data"]["device"] for event in events}, {"told"})
+        self.assertEqual(events[0]["event"], "device")
+        self.assertIn("certificate", [event["event"] for event in events])
+        stream.close()
+
     async def test_a_stream_ends_with_its_token(self):
         kept, kept_id = server.token or server.log_in(), None
         answer = server.rest("POST", "/api/v1/tokens",
