@@ -92,6 +92,7 @@ struct CertificateProfile {
   std::vector<std::string> uris;             ///< SAN
   std::vector<std::string> dns_names;
   std::vector<std::string> addresses;
+  std::string crl_url;  ///< where the issuer's revocation list is found; empty: nowhere
 };
 
 /// Signs with `issuer_key`; `issuer` may be empty for a certificate that signs itself. notAfter is

@@ -22,6 +22,8 @@ using UsagesOwner = Owner<EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free>;
 using OctetsOwner = Owner<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free>;
 using AuthorityKeyOwner = Owner<AUTHORITY_KEYID, AUTHORITY_KEYID_free>;
 using NameOwner = Owner<X509_NAME, X509_NAME_free>;
+using PointOwner = Owner<DIST_POINT, DIST_POINT_free>;
+using PointsOwner = Owner<CRL_DIST_POINTS, CRL_DIST_POINTS_free>;
 
 constexpr std::size_t serial_bytes = 16;
 constexpr std::size_t key_id_bytes = 20;
@@ -170,6 +172,28 @@ bool add_key_ids(X509* certificate, const Certificate& issuer) {
   return add_extension(certificate, NID_authority_key_identifier, authority.get(), false);
 }
 
+/// RFC 5280 section 4.2.1.13: one point with one URI.
+bool add_crl_point(X509* certificate, const std::string& url) {
+  if (url.empty()) {
+    return true;
+  }
+  PointOwner point{DIST_POINT_new()};
+  const PointsOwner points{CRL_DIST_POINTS_new()};
+  GENERAL_NAMES* names = GENERAL_NAMES_new();
+  if (!point || !points || names == nullptr ||
+      (point->distpoint = DIST_POINT_NAME_new()) == nullptr) {
+    GENERAL_NAMES_free(names);
+    return false;
+  }
+  point->distpoint->type = 0;  // fullName
+  point->distpoint->name.fullname = names;
+  if (!push_name(names, GEN_URI, url) || sk_DIST_POINT_push(points.get(), point.get()) <= 0) {
+    return false;
+  }
+  static_cast<void>(point.release());  // the list owns it
+  return add_extension(certificate, NID_crl_distribution_points, points.get(), false);
+}
+
 }  // namespace
 
 Result<Certificate, Failure> issue_certificate(const CertificateProfile& profile,
@@ -196,6 +220,9 @@ Result<Certificate, Failure> issue_certificate(const CertificateProfile& profile
   }
   if (!add_alternative_names(certificate.get(), profile)) {
     return Failure{"one of the certificate's names or addresses is not possible"};
+  }
+  if (!add_crl_point(certificate.get(), profile.crl_url)) {
+    return Failure{"the certificate's CRL distribution point is not possible"};
   }
   EVP_PKEY* key = issuer_key.native();
   if (key == nullptr || X509_sign(certificate.get(), key, signing_digest(key)) <= 0) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t pem_bytes_max = 64 * 1024;
 constexpr int rsa_bits_min = 2048;
-constexpr int rsa_bits_max = 8192;  // more costs whoever verifies it too much
+constexpr int rsa_bits_max = 4096;  // more costs whoever verifies it too much
 constexpr BN_ULONG rsa_exponent_min = 65537;
 
 std::shared_ptr<evp_pkey_st> share(EVP_PKEY* owned) {
@@ -50,7 +50,7 @@ std::string_view check_rsa(const EVP_PKEY* key) {
     return "the RSA key is too short; use 2048 bits or more";
   }
   if (bits > rsa_bits_max) {
-    return "the RSA key is too long; use at most 8192 bits";
+    return "the RSA key is too long; use at most 4096 bits";
   }
   BIGNUM* number = nullptr;
   EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &number);

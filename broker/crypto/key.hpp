@@ -42,7 +42,7 @@ class PrivateKey {
 };
 
 /// Empty when a public key (SubjectPublicKeyInfo in DER) is one we certify: P-256, P-384, Ed25519,
-/// or RSA of 2048 to 8192 bits with a public exponent of at least 65537. Otherwise a static
+/// or RSA of 2048 to 4096 bits with a public exponent of at least 65537. Otherwise a static
 /// sentence that says what is wrong with it.
 std::string_view check_public_key(std::string_view spki_der);
 /// The same for a key that has been decoded.

@@ -1,6 +1,7 @@
 #include "crypto/request.hpp"
 
 #include <openssl/objects.h>
+#include <openssl/x509v3.h>
 
 #include "base/limits.hpp"
 #include "crypto/hash.hpp"
@@ -11,6 +12,24 @@ namespace skerry::crypto {
 namespace {
 
 using RequestOwner = Owner<X509_REQ, X509_REQ_free>;
+using NamesOwner = Owner<GENERAL_NAMES, GENERAL_NAMES_free>;
+
+void free_extensions(STACK_OF(X509_EXTENSION) * extensions) {
+  sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+}
+using ExtensionsOwner = Owner<STACK_OF(X509_EXTENSION), free_extensions>;
+
+/// DER of the alternative names; empty when there are none. False when they are malformed or there
+/// twice.
+bool read_names(const STACK_OF(X509_EXTENSION) * extensions, std::string& der) {
+  int critical = 0;
+  const NamesOwner names{static_cast<GENERAL_NAMES*>(
+      X509V3_get_d2i(extensions, NID_subject_alt_name, &critical, nullptr))};
+  if (names) {
+    der = der_of(names.get(), i2d_GENERAL_NAMES);
+  }
+  return names || critical == -1;
+}
 
 bool is_accepted_signature(int nid) noexcept {
   switch (nid) {
@@ -61,6 +80,23 @@ bool CertificateRequest::is_signed_by_own_key() const {
   const ErrorQueueGuard guard;
   EVP_PKEY* key = X509_REQ_get0_pubkey(handle_.get());
   return key != nullptr && X509_REQ_verify(handle_.get(), key) == 1;
+}
+
+bool CertificateRequest::keeps_names_of(const Certificate& certificate) const {
+  const ErrorQueueGuard guard;
+  const X509_NAME* subject = X509_REQ_get_subject_name(handle_.get());
+  if (X509_NAME_entry_count(subject) > 0 &&
+      X509_NAME_cmp(subject, X509_get_subject_name(certificate.native())) != 0) {
+    return false;
+  }
+  const ExtensionsOwner extensions{X509_REQ_get_extensions(handle_.get())};
+  std::string asked;
+  std::string present;
+  if (!read_names(extensions.get(), asked) ||
+      !read_names(X509_get0_extensions(certificate.native()), present)) {
+    return false;
+  }
+  return asked.empty() || asked == present;
 }
 
 Result<std::string, Failure> make_request(const PrivateKey& key, std::string_view common_name) {

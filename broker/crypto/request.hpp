@@ -1,11 +1,13 @@
 // Certificate requests (PKCS#10, RFC 2986). All that counts in one is its public key and the proof
-// that the sender holds it: subject and extensions are not even offered to the caller.
+// that the sender holds it: of subject and extensions a caller may only ask whether they are those
+// of a certificate.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "crypto/certificate.hpp"
 #include "crypto/failure.hpp"
 #include "crypto/key.hpp"
 
@@ -25,6 +27,10 @@ class CertificateRequest {
 
   /// Has the holder of the key signed this request? Costs one verification.
   bool is_signed_by_own_key() const;
+
+  /// Are subject and alternative names, as far as the request gives any, exactly those of
+  /// `certificate` (RFC 7030 section 4.2.2)? False as well for names that cannot be read.
+  bool keeps_names_of(const Certificate& certificate) const;
 
   const std::string& spki_der() const noexcept { return spki_der_; }
   /// SHA-256 of spki_der(), lower-case hex.

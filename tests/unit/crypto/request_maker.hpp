@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace skerry::test {
@@ -39,17 +40,22 @@ struct Extension {
 
 struct RequestRecipe {
   Key key;
-  Key signer;  ///< null: `key`
-  std::string common_name = "anything";
+  Key signer;                            ///< null: `key`
+  std::string common_name = "anything";  ///< empty: an empty subject
+  std::string organization;
   std::vector<Extension> extensions;
   const EVP_MD* digest = EVP_sha256();  ///< null for Ed25519
 };
 
 inline std::string make_der(const RequestRecipe& recipe) {
   X509_REQ* request = X509_REQ_new();
-  X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>(recipe.common_name.c_str()), -1,
-                             -1, 0);
+  for (const auto& [name, text] :
+       {std::pair{"CN", &recipe.common_name}, {"O", &recipe.organization}}) {
+    if (!text->empty()) {
+      X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), name, MBSTRING_UTF8,
+                                 reinterpret_cast<const unsigned char*>(text->c_str()), -1, -1, 0);
+    }
+  }
   X509_REQ_set_pubkey(request, recipe.key.get());
   STACK_OF(X509_EXTENSION)* extensions = sk_X509_EXTENSION_new_null();
   for (const Extension& extension : recipe.extensions) {
