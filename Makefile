@@ -8,7 +8,7 @@ OPERATIONS ?= 1000000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle throughput telemetry-load filter-bench import-load series-model series-crash series-bench clean
+.PHONY: build run test check asan tsan fuzz crash idle enrol-load throughput telemetry-load filter-bench import-load series-model series-crash series-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -68,6 +68,10 @@ series-bench:  ## the series store alone: samples per second, bytes per sample, 
 idle: build  ## memory per idle connection, plain and mutual TLS
 	@scripts/install-dependencies build test
 	@/usr/bin/python3 perf/idle.py --binaries build/release/bin
+
+enrol-load: build  ## 50 enrolments a second for a minute while others work
+	@scripts/install-dependencies build test
+	@/usr/bin/python3 perf/enrol.py --binaries build/release/bin
 
 throughput: build  ## first look at throughput beside Mosquitto
 	@scripts/install-dependencies build test

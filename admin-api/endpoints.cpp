@@ -16,6 +16,12 @@ http::EndpointTable admin_endpoints(AdminServices services) {
         device_import_endpoints(shared), client_endpoints(shared), system_endpoints(shared)}) {
     std::move(part.begin(), part.end(), std::back_inserter(table));
   }
+  if (shared->certificates) {
+    for (http::EndpointTable part :
+         {ca_endpoints(shared), enrolment_token_endpoints(shared), service_endpoints(shared)}) {
+      std::move(part.begin(), part.end(), std::back_inserter(table));
+    }
+  }
   return table;
 }
 

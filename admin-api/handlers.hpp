@@ -17,5 +17,9 @@ http::EndpointTable device_key_endpoints(const Services& services);
 http::EndpointTable device_import_endpoints(const Services& services);
 http::EndpointTable client_endpoints(const Services& services);
 http::EndpointTable system_endpoints(const Services& services);
+// Only with AdminServices::certificates.
+http::EndpointTable ca_endpoints(const Services& services);
+http::EndpointTable enrolment_token_endpoints(const Services& services);
+http::EndpointTable service_endpoints(const Services& services);
 
 }  // namespace skerry::admin_api

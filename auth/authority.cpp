@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "auth/secret_file.hpp"
+#include "base/assert.hpp"
 
 namespace skerry::auth {
 
@@ -158,12 +159,37 @@ bool has_names(const crypto::CertificateFields& fields, const std::vector<std::s
   });
 }
 
+struct ClientName {
+  std::string_view uri_prefix;
+  std::string_view name;
+};
+
+crypto::CertificateProfile client_profile(ClientName name, std::string_view spki_der, WallTime now,
+                                          std::chrono::seconds life) {
+  crypto::CertificateProfile profile;
+  profile.common_name = name.name;
+  profile.organization = certificate_organization;
+  profile.spki_der = spki_der;
+  profile.not_before = now - clock_skew;
+  profile.not_after = now + life;
+  profile.client_authentication = true;
+  profile.uris.push_back(std::string{name.uri_prefix}.append(name.name));
+  return profile;
+}
+
+constexpr AuthorityFailure key_away{true, "the key of the device CA is not at hand"};
+
 bool is_due(const ServerCertificate& certificate, WallTime now) {
   const auto life = certificate.not_after - certificate.not_before;
   return now >= certificate.not_before + life * 2 / 3;
 }
 
 }  // namespace
+
+void throw_exception_from_error(const AuthorityFailure&, const boost::source_location& where) {
+  assertion_failed("value of a failed signature", where.file_name(),
+                   static_cast<int>(where.line()));
+}
 
 std::vector<std::string> default_server_names() {
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};
@@ -195,7 +221,7 @@ std::unique_ptr<CertificateAuthority> CertificateAuthority::open(AuthorityOption
 }
 
 void CertificateAuthority::load_or_make_authorities(WallTime now) {
-  std::optional<Pair> device = load_pair(directory_ + "/device-ca", KeyFile::needed);
+  std::optional<Pair> device = load_pair(directory_ + "/device-ca", KeyFile::may_be_away);
   std::optional<Pair> server = load_pair(directory_ + "/server-ca", KeyFile::needed);
   std::optional<Pair> root = load_pair(directory_ + "/root", KeyFile::may_be_away);
   if (!root && (device || server)) {
@@ -243,16 +269,62 @@ bool CertificateAuthority::load_server_certificate(WallTime now) {
   return !is_due(server_, now);
 }
 
-Result<crypto::Certificate, crypto::Failure> CertificateAuthority::issue_device_certificate(
+crypto::PrivateKey CertificateAuthority::device_ca_key() const {
+  const std::lock_guard lock{key_mutex_};
+  if (!device_ca_key_) {
+    try {
+      if (const std::optional<Pair> pair =
+              load_pair(directory_ + "/device-ca", KeyFile::may_be_away)) {
+        device_ca_key_ = pair->key;
+      }
+    } catch (const std::runtime_error&) {
+      return {};  // half written, or not its key: as good as away
+    }
+  }
+  return device_ca_key_;
+}
+
+bool CertificateAuthority::can_sign() const {
+  return static_cast<bool>(device_ca_key());
+}
+
+Result<crypto::Certificate, AuthorityFailure> CertificateAuthority::issue(
+    crypto::CertificateProfile profile) const {
+  profile.crl_url = options_.crl_url;
+  const crypto::PrivateKey key = device_ca_key();
+  if (!key) {
+    return key_away;
+  }
+  auto certificate = crypto::issue_certificate(profile, device_ca_, key);
+  if (!certificate) {
+    return AuthorityFailure{false, certificate.error().what};
+  }
+  return *std::move(certificate);
+}
+
+Result<crypto::Certificate, AuthorityFailure> CertificateAuthority::issue_device_certificate(
     std::string_view id, std::string_view spki_der, WallTime now) const {
-  crypto::CertificateProfile profile;
-  profile.common_name = id;
-  profile.spki_der = spki_der;
-  profile.not_before = now - clock_skew;
-  profile.not_after = now + options_.device_certificate_life;
-  profile.client_authentication = true;
-  profile.uris.push_back("urn:skerry:device:" + std::string{id});
-  return crypto::issue_certificate(profile, device_ca_, device_ca_key_);
+  return issue(
+      client_profile({device_uri_prefix, id}, spki_der, now, options_.device_certificate_life));
+}
+
+Result<crypto::Certificate, AuthorityFailure> CertificateAuthority::issue_service_certificate(
+    std::string_view name, std::string_view spki_der, std::chrono::seconds life,
+    WallTime now) const {
+  return issue(client_profile({service_uri_prefix, name}, spki_der, now, life));
+}
+
+Result<std::string, AuthorityFailure> CertificateAuthority::sign_crl(
+    const crypto::CrlProfile& profile) const {
+  const crypto::PrivateKey key = device_ca_key();
+  if (!key) {
+    return key_away;
+  }
+  auto der = crypto::make_crl(profile, device_ca_, key);
+  if (!der) {
+    return AuthorityFailure{false, der.error().what};
+  }
+  return *std::move(der);
 }
 
 ServerCertificate CertificateAuthority::server_certificate() const {

@@ -3,11 +3,13 @@
 //
 //   <data_dir>/ca/  root.crt root.key          20 years; the key may be moved away after first
 //   start
-//                   device-ca.crt device-ca.key  5 years, pathlen 0, EKU clientAuth
+//                   device-ca.crt device-ca.key  5 years, pathlen 0, EKU clientAuth; without the
+//                                                key nobody enrols, and everybody else goes on
 //                   server-ca.crt server-ca.key  5 years, pathlen 0, EKU serverAuth
 //                   server.crt server.key      leaf and server CA, names from configuration
 #pragma once
 
+#include <boost/assert/source_location.hpp>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -18,6 +20,7 @@
 #include "base/now.hpp"
 #include "base/result.hpp"
 #include "crypto/certificate.hpp"
+#include "crypto/crl.hpp"
 #include "crypto/key.hpp"
 
 namespace skerry::auth {
@@ -32,7 +35,24 @@ struct AuthorityOptions {
   std::vector<std::string> server_names;
   std::chrono::seconds device_certificate_life = std::chrono::days{30};
   std::chrono::seconds server_certificate_life = std::chrono::days{90};
+  /// Where others find the device CA's revocation list; written into certificates. Empty: nowhere.
+  std::string crl_url;
 };
+
+/// Why nothing was signed.
+struct AuthorityFailure {
+  /// The key of the device CA is not there; it is looked for again each time.
+  bool unavailable = false;
+  const char* what = "";  ///< static storage
+};
+
+[[noreturn]] void throw_exception_from_error(const AuthorityFailure& failure,
+                                             const boost::source_location& where);
+
+/// Names in the certificates of devices and services: what a renewal must not change.
+inline constexpr std::string_view certificate_organization = "Skerry";
+inline constexpr std::string_view device_uri_prefix = "urn:skerry:device:";
+inline constexpr std::string_view service_uri_prefix = "urn:skerry:service:";
 
 /// What a TLS listener needs.
 struct ServerCertificate {
@@ -58,9 +78,21 @@ class CertificateAuthority {
   /// A certificate for device `id` (a valid device id) over its public key (SubjectPublicKeyInfo in
   /// DER): CN=<id>, O=Skerry, SAN URI urn:skerry:device:<id>, clientAuth. It is the caller's to
   /// record it in the registry before it is given to anybody.
-  Result<crypto::Certificate, crypto::Failure> issue_device_certificate(std::string_view id,
-                                                                        std::string_view spki_der,
-                                                                        WallTime now) const;
+  Result<crypto::Certificate, AuthorityFailure> issue_device_certificate(std::string_view id,
+                                                                         std::string_view spki_der,
+                                                                         WallTime now) const;
+
+  /// The same for a back-end service, with SAN URI urn:skerry:service:<name> and a life of its own.
+  Result<crypto::Certificate, AuthorityFailure> issue_service_certificate(std::string_view name,
+                                                                          std::string_view spki_der,
+                                                                          std::chrono::seconds life,
+                                                                          WallTime now) const;
+
+  /// The device CA's revocation list in DER; see crypto::make_crl for what it costs.
+  Result<std::string, AuthorityFailure> sign_crl(const crypto::CrlProfile& profile) const;
+
+  /// Is the device CA's key at hand? Looks for its file when it is not: may block.
+  bool can_sign() const;
 
   /// What listeners show now.
   ServerCertificate server_certificate() const;
@@ -78,19 +110,23 @@ class CertificateAuthority {
   /// What the MQTT listeners trust, as it stands (partial chain): `client_ca_pem` is its PEM.
   const crypto::Certificate& device_ca() const noexcept { return device_ca_; }
   const crypto::Certificate& server_ca() const noexcept { return server_ca_; }
+  const std::string& directory() const noexcept { return directory_; }
 
  private:
   CertificateAuthority(AuthorityOptions options, std::string directory);
   void load_or_make_authorities(WallTime now);
   bool load_server_certificate(WallTime now);
+  crypto::PrivateKey device_ca_key() const;
+  Result<crypto::Certificate, AuthorityFailure> issue(crypto::CertificateProfile profile) const;
 
   AuthorityOptions options_;
   std::string directory_;
   crypto::Certificate root_;
   crypto::Certificate device_ca_;
   crypto::Certificate server_ca_;
-  crypto::PrivateKey device_ca_key_;
   crypto::PrivateKey server_ca_key_;
+  mutable std::mutex key_mutex_;  ///< guards device_ca_key_
+  mutable crypto::PrivateKey device_ca_key_;
   mutable std::mutex mutex_;  ///< guards server_
   std::mutex issue_mutex_;    ///< one server certificate at a time
   ServerCertificate server_;

@@ -6,15 +6,14 @@
 #include <string_view>
 #include <utility>
 
+#include "auth/client_certificate.hpp"
+
 namespace skerry::auth {
 
 namespace {
 
 using mqtt::Reason;
 using mqtt::Violation;
-
-constexpr std::string_view skerry_prefix = "urn:skerry:";
-constexpr std::string_view device_prefix = "urn:skerry:device:";
 
 Violation refuse(const char* what) {
   return {Reason::not_authorized, what};
@@ -31,30 +30,10 @@ std::optional<Violation> check_fields(const crypto::CertificateFields& fields, W
   if (now >= fields.not_after) {
     return refuse("the client certificate has expired; enrol again");
   }
-  if (fields.is_authority || !fields.client_authentication || fields.server_authentication ||
-      fields.other_extended_usage) {
+  if (!is_for_clients(fields)) {
     return refuse("the certificate is not made for clients (extended key usage clientAuth alone)");
   }
   return std::nullopt;
-}
-
-/// The id in the one `urn:skerry:` name; empty when there is none, several, or another kind.
-std::string_view device_id_of(const crypto::CertificateFields& fields) {
-  std::string_view found;
-  for (const std::string& uri : fields.uris) {
-    if (!uri.starts_with(skerry_prefix)) {
-      continue;
-    }
-    if (!found.empty()) {
-      return {};
-    }
-    found = uri;
-  }
-  if (!found.starts_with(device_prefix)) {
-    return {};
-  }
-  found.remove_prefix(device_prefix.size());
-  return is_valid_device_id(found) ? found : std::string_view{};
 }
 
 const DeviceCertificate* recorded(const DeviceKey& key, std::string_view serial) {
@@ -100,6 +79,25 @@ std::optional<Violation> check_registration(const DeviceRegistry& registry,
   return std::nullopt;
 }
 
+std::optional<Violation> check_service(const ServiceRegistry* services,
+                                       const plugin::Identity& identity) {
+  if (services == nullptr) {
+    return refuse("services do not connect by this listener");
+  }
+  if (services->is_revoked(identity.certificate_serial)) {
+    return ban("the client certificate has been revoked");
+  }
+  const ServicePointer service = services->find(identity.name);
+  if (!service) {
+    return refuse("the service is not registered");
+  }
+  const ServiceCertificate* certificate = service->certificate(identity.certificate_serial);
+  if (certificate == nullptr || certificate->fingerprint != identity.key_fingerprint) {
+    return ban("the client certificate was not issued to this service");
+  }
+  return std::nullopt;
+}
+
 /// The session must not outlive the certificate, the device's right or that of its key.
 WallTime end_of_right(const DeviceRegistry& registry, const plugin::Identity& identity) {
   WallTime end = identity.not_after;
@@ -114,8 +112,12 @@ WallTime end_of_right(const DeviceRegistry& registry, const plugin::Identity& id
 }  // namespace
 
 CertificateAuthenticator::CertificateAuthenticator(const DeviceRegistry& registry,
-                                                   crypto::Certificate device_ca, Clock clock)
-    : registry_(registry), device_ca_(std::move(device_ca)), clock_(std::move(clock)) {}
+                                                   crypto::Certificate device_ca, Clock clock,
+                                                   const ServiceRegistry* services)
+    : registry_(registry),
+      device_ca_(std::move(device_ca)),
+      clock_(std::move(clock)),
+      services_(services) {}
 
 void CertificateAuthenticator::authenticate(const plugin::Credentials& credentials, SteadyTime,
                                             Done done) {
@@ -139,8 +141,8 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   if (const auto violation = check_fields(*fields, now)) {
     return *violation;
   }
-  const std::string_view id = device_id_of(*fields);
-  if (id.empty()) {
+  const std::optional<ClientName> client = client_name_of(*fields);
+  if (!client) {
     return refuse("the client certificate does not name exactly one device (SAN URI)");
   }
   if (!leaf->is_signed_by(device_ca_)) {
@@ -149,14 +151,32 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   plugin::Identity identity;
   identity.kind = plugin::IdentityKind::device;
   identity.policy = credentials.policy;
-  identity.name = id;
+  identity.name = client->name;
   identity.certificate_serial = fields->serial;
   identity.key_fingerprint = fields->fingerprint;
   identity.not_after = fields->not_after;
+  if (client->kind == ClientKind::service) {
+    return identify_service(std::move(identity));
+  }
   if (const auto violation = check_registration(registry_, identity, now)) {
     return *violation;
   }
   identity.not_after = end_of_right(registry_, identity);
+  return identity;
+}
+
+Result<plugin::Identity, Violation> CertificateAuthenticator::identify_service(
+    plugin::Identity identity) const {
+  if (const auto violation = check_service(services_, identity)) {
+    return *violation;
+  }
+  identity.kind = plugin::IdentityKind::service;
+  const ServicePointer service = services_->find(identity.name);
+  if (!service) {
+    return refuse("the service is not registered");
+  }
+  identity.policy = service->policy == "service-write" ? plugin::PolicyKind::service_write
+                                                       : plugin::PolicyKind::service_read;
   return identity;
 }
 
@@ -165,6 +185,9 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
 plugin::Standing CertificateAuthenticator::standing(const plugin::Identity& identity,
                                                     WallTime now) const {
   using State = plugin::Standing::State;
+  if (identity.kind == plugin::IdentityKind::service && !identity.certificate_serial.empty()) {
+    return standing_of_service(identity, now);
+  }
   if (identity.kind != plugin::IdentityKind::device) {
     return {now < identity.not_after ? State::valid : State::expired, identity.not_after};
   }
@@ -192,8 +215,9 @@ plugin::Standing CertificateAuthenticator::standing(const plugin::Identity& iden
   return standing_of_certificate(*device, identity, now);
 }
 
-plugin::Standing CertificateAuthenticator::standing_of_certificate(
-    const Device& device, const plugin::Identity& identity, WallTime now) const {
+plugin::Standing CertificateAuthenticator::standing_of_certificate(const Device& device,
+                                                                   const plugin::Identity& identity,
+                                                                   WallTime now) const {
   using State = plugin::Standing::State;
   if (registry_.is_revoked(identity.certificate_serial)) {
     return {State::revoked};
@@ -209,6 +233,19 @@ plugin::Standing CertificateAuthenticator::standing_of_certificate(
       std::min({certificate->not_after, device.not_after.value_or(WallTime::max()),
                 key->not_after.value_or(WallTime::max())});
   return {now < until ? State::valid : State::expired, until};
+}
+
+plugin::Standing CertificateAuthenticator::standing_of_service(const plugin::Identity& identity,
+                                                               WallTime now) const {
+  using State = plugin::Standing::State;
+  if (services_ == nullptr || !services_->find(identity.name)) {
+    return {State::erased};
+  }
+  if (now >= identity.not_after) {
+    return {State::expired};
+  }
+  return check_service(services_, identity) ? plugin::Standing{State::revoked}
+                                            : plugin::Standing{State::valid, identity.not_after};
 }
 
 }  // namespace skerry::auth

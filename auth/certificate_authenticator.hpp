@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "auth/registry.hpp"
+#include "auth/service_registry.hpp"
 #include "crypto/certificate.hpp"
 #include "plugin/authenticator.hpp"
 #include "plugin/standing.hpp"
@@ -18,26 +19,31 @@ class CertificateAuthenticator : public plugin::Authenticator {
  public:
   using Clock = std::function<WallTime()>;
 
-  /// `registry` must outlive it. `clock` is called on any thread.
+  /// `registry` and `services` must outlive it; without `services` only devices are let in. `clock`
+  /// is called on any thread.
   CertificateAuthenticator(const DeviceRegistry& registry, crypto::Certificate device_ca,
-                           Clock clock);
+                           Clock clock, const ServiceRegistry* services = nullptr);
 
   void authenticate(const plugin::Credentials& credentials, SteadyTime deadline,
                     Done done) override;
 
   /// What has become at `now` of an identity found earlier, for whoever has to look again after
   /// something has changed: live sessions, those that wait for their device, one that was being set
-  /// up meanwhile. Identities that are no devices stay valid. No cryptography.
+  /// up meanwhile. Identities without a
+  /// certificate stay valid. No cryptography.
   plugin::Standing standing(const plugin::Identity& identity, WallTime now) const;
 
  private:
   Result<plugin::Identity, mqtt::Violation> identify(const plugin::Credentials& credentials) const;
   plugin::Standing standing_of_certificate(const Device& device, const plugin::Identity& identity,
                                            WallTime now) const;
+  plugin::Standing standing_of_service(const plugin::Identity& identity, WallTime now) const;
+  Result<plugin::Identity, mqtt::Violation> identify_service(plugin::Identity identity) const;
 
   const DeviceRegistry& registry_;
   crypto::Certificate device_ca_;
   Clock clock_;
+  const ServiceRegistry* services_;
 };
 
 }  // namespace skerry::auth

@@ -1,36 +1,54 @@
-// EST (RFC 7030): how a device turns its registered key into a certificate. Two endpoints for the
-// enrolment port, whose TLS asks for a client certificate and accepts self-signed ones.
+// EST (RFC 7030, RFC 8951): how a device turns its registered key into a certificate, and a
+// certificate into the next. Endpoints for the enrolment port, whose TLS asks for a client
+// certificate and accepts any, self-signed and expired ones too: what counts is the proven key.
 //
-//   GET  /.well-known/est/cacerts       root, device CA, server CA
-//   POST /.well-known/est/simpleenroll  PKCS#10 in, certificate out
+//   GET  /.well-known/est/cacerts         root, device CA, server CA
+//   GET  /.well-known/est/csrattrs        kinds of keys and signatures that are taken
+//   POST /.well-known/est/simpleenroll    PKCS#10 in, certificate out; a key that is registered, a
+//                                         token, or a human's approval lets a device in
+//   POST /.well-known/est/simplereenroll  the same for who shows the certificate to be renewed
 //
 // What counts of a request is its key and the proof that the sender holds it; subject, names and
-// extensions are ours. It deliberately knows no passwords and no tokens.
+// extensions are ours. Cheap checks come first; each attempt costs its address something until it
+// was right; a signature of ours is made only for who has passed all of them.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string_view>
 
+#include "auth/attempt_limiter.hpp"
 #include "auth/authority.hpp"
+#include "auth/enrolment_mode.hpp"
+#include "auth/enrolment_tokens.hpp"
+#include "auth/issuer.hpp"
 #include "auth/registry.hpp"
+#include "auth/renewal.hpp"
 #include "http/endpoint.hpp"
-#include "storage/reader_pool.hpp"
+#include "plugin/audit.hpp"
 
 namespace skerry::auth {
 
 struct EstOptions {
   CertificateAuthority& authority;
   DeviceRegistry& registry;
-  storage::ReaderPool& signer;  ///< a pool of one thread, for nothing but signing
+  EnrolmentTokens& tokens;
+  plugin::AuditLog& audit;
+  std::shared_ptr<CertificateIssuer> issuer;
+  EnrolmentMode mode = EnrolmentMode::strict;
+  RenewalRules renewal = {};
+  /// Refused attempts; what was right costs nothing.
+  AttemptLimits attempts = {.per_address_burst = 64,
+                            .per_address_each_second = 2,
+                            .total_burst = 1'000,
+                            .total_each_second = 200};
   std::function<Now()> clock = [] { return read_clocks(); };
-  double signatures_per_second = 100;  ///< more are answered 429
-  double signatures_burst = 200;
-  /// One line for each certificate issued and each request refused. Called on the admin loop.
+  /// One line for each request refused. Called on the admin loop.
   std::function<void(std::string_view)> log = [](std::string_view) {};
 };
 
 /// What `options` refers to must outlive the server that gets the table. Handlers run on the admin
-/// loop and sign on `signer`.
+/// loop.
 http::EndpointTable est_endpoints(EstOptions options);
 
 }  // namespace skerry::auth

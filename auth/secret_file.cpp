@@ -14,8 +14,6 @@ namespace skerry::auth {
 
 namespace {
 
-constexpr std::size_t file_bytes_max = 1024 * 1024;
-
 [[noreturn]] void fail(const char* what, const std::string& path, int error) {
   throw std::runtime_error(std::string{"cannot "} + what + " " + path + ": " +
                            std::strerror(error));
@@ -71,7 +69,7 @@ void make_private_directory(const std::string& path) {
   }
 }
 
-std::optional<std::string> read_file(const std::string& path) {
+std::optional<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   const Descriptor descriptor{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (descriptor.get() < 0) {
     if (errno == ENOENT) {
@@ -93,7 +91,7 @@ std::optional<std::string> read_file(const std::string& path) {
       return content;
     }
     content.append(buffer, static_cast<std::size_t>(count));
-    if (content.size() > file_bytes_max) {
+    if (content.size() > bytes_max) {
       fail("read", path, EFBIG);
     }
   }

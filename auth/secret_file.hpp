@@ -3,6 +3,7 @@
 // because they end the start of the program.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,8 +13,8 @@ namespace skerry::auth {
 /// Creates the directory for the owner alone (0700), and its parents as usual, unless it is there.
 void make_private_directory(const std::string& path);
 
-/// nullopt when there is no such file. At most 1 MiB.
-std::optional<std::string> read_file(const std::string& path);
+/// nullopt when there is no such file. A larger one is an error.
+std::optional<std::string> read_file(const std::string& path, std::size_t bytes_max = 1024 * 1024);
 
 enum class FileMode { secret, open };  // 0600, 0644
 

@@ -83,6 +83,7 @@ std::string Application::welcome() const {
 void Application::run() {
   impl_->await_reissue();
   impl_->await_audit();
+  impl_->crl->start();
   impl_->io.run();
   impl_->stop();
 }
@@ -170,6 +171,9 @@ void Application::Impl::stop() {
   admin_port.reset();
   enrolment_port.reset();
   metrics_port.reset();
+  if (crl) {
+    crl->stop();
+  }
   if (server) {
     server->stop();
   }

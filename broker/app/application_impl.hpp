@@ -1,6 +1,7 @@
 // The parts of an Application in the order of their lives. Private to application*.cpp.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -20,11 +21,17 @@
 #include "auth/authenticator_chain.hpp"
 #include "auth/authority.hpp"
 #include "auth/certificate_authenticator.hpp"
+#include "auth/crl.hpp"
 #include "auth/device_index.hpp"
 #include "auth/device_policy.hpp"
+#include "auth/enrolment_tokens.hpp"
+#include "auth/issuer.hpp"
 #include "auth/registry.hpp"
+#include "auth/renewal_tap.hpp"
+#include "auth/service_registry.hpp"
 #include "http/server.hpp"
 #include "net/server.hpp"
+#include "plugin/tap_chain.hpp"
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
 #include "storage/reader_pool.hpp"
@@ -42,6 +49,8 @@ struct Application::Impl {
   void open_series();
   void open_audit();
   void open_identity();
+  void open_certificates();  // application_certificates.cpp, as make_enrolment_port()
+  void make_renewal_tap();
   void make_server();
   // application_telemetry.cpp: the live stream and the telemetry routes.
   twin::TelemetryEndpointOptions telemetry_options();
@@ -91,11 +100,18 @@ struct Application::Impl {
   std::unique_ptr<auth::CertificateAuthority> authority;
   std::unique_ptr<auth::DeviceRegistry> registry;
   std::unique_ptr<auth::DeviceIndex> index;
+  std::unique_ptr<auth::ServiceRegistry> service_registry;
+  std::unique_ptr<auth::EnrolmentTokens> enrolment_tokens;
+  std::shared_ptr<auth::CertificateIssuer> issuer;
+  std::shared_ptr<auth::CrlPublisher> crl;
+  std::atomic<std::uint64_t> listed_epoch{0};  ///< of the registry's revocations
   std::unique_ptr<auth::CertificateAuthenticator> certificates;
   auth::DevicePolicy policy;
   std::unique_ptr<twin::series::ChunkSeriesStore> series;
   std::unique_ptr<twin::UnitBook> units;
   std::unique_ptr<twin::TelemetryTap> tap;
+  std::unique_ptr<auth::RenewalTap> renewal_tap;
+  std::unique_ptr<plugin::TapChain> taps;
   std::unique_ptr<admin_api::AdminAccounts> accounts;
   std::unique_ptr<admin_api::TokenStore> tokens;
   std::unique_ptr<admin_api::IdempotencyStore> idempotency;

@@ -10,7 +10,6 @@
 #include "app/core_count.hpp"
 #include "app/metrics.hpp"
 #include "app/restore.hpp"
-#include "auth/est.hpp"
 #include "auth/secret_file.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/random.hpp"
@@ -148,6 +147,7 @@ void Application::Impl::open_identity() {
   certificate_options.server_names = configuration.identity.server_names;
   certificate_options.device_certificate_life = configuration.identity.device_certificate_life;
   certificate_options.server_certificate_life = configuration.identity.server_certificate_life;
+  certificate_options.crl_url = configuration.identity.crl_url;
   authority = auth::CertificateAuthority::open(certificate_options, read_clocks().wall);
   registry = std::make_unique<auth::DeviceRegistry>(*audit);
   registry->tell_events(events);
@@ -160,8 +160,9 @@ void Application::Impl::open_identity() {
     log.error("registry_damaged", std::to_string(loaded.damaged) +
                                       " records were skipped; their devices are locked out");
   }
+  open_certificates();
   certificates = std::make_unique<auth::CertificateAuthenticator>(
-      *registry, authority->device_ca(), [] { return read_clocks().wall; });
+      *registry, authority->device_ca(), [] { return read_clocks().wall; }, service_registry.get());
   registry->on_rights_change(
       [this](const std::string& id) { server->reevaluate("device:" + id, [](std::uint64_t) {}); });
   open_index();
@@ -184,7 +185,8 @@ net::Listener Application::Impl::make_listener(const ListenerConfiguration& list
       throw std::runtime_error(listener.client_ca + " holds no certificate");
     }
     by_certificate = std::make_shared<auth::CertificateAuthenticator>(
-        *registry, *authority_certificate, [] { return read_clocks().wall; });
+        *registry, *authority_certificate, [] { return read_clocks().wall; },
+        service_registry.get());
   }
   std::vector<auth::AuthenticatorChain::Step> steps;
   for (const AuthenticationMethod method : listener.authentication) {
@@ -242,7 +244,8 @@ void Application::Impl::make_server() {
     log.write(level_of(level), event, {{"client", client}, {"detail", detail}});
   };
   tap = std::make_unique<twin::TelemetryTap>(*series, network.core_count, &events);
-  network.tap = tap.get();
+  make_renewal_tap();
+  network.tap = taps.get();
   for (const ListenerConfiguration& listener : configuration.listeners) {
     network.listeners.push_back(make_listener(listener));
   }
@@ -259,6 +262,8 @@ void Application::Impl::make_admin_port() {
   admin_api::AdminServices services{*registry, *index,   *server,     *accounts,
                                     *tokens,   *readers, read_clocks, version()};
   services.log = [this](std::string_view line) { log.information("admin", line); };
+  services.certificates.emplace(admin_api::CertificateServices{*authority, *crl, *enrolment_tokens,
+                                                               *service_registry, *signer});
   http::ServerOptions port;
   port.name = "admin";
   port.bind = configuration.admin_bind;
@@ -285,25 +290,6 @@ void Application::Impl::make_admin_port() {
   table = joined(std::move(table), twin::telemetry_endpoints(telemetry_options()));
   table = joined(std::move(table), admin_api::event_endpoints(event_options()));
   admin_port = std::make_unique<http::Server>(io, std::move(port), std::move(table));
-}
-
-void Application::Impl::make_enrolment_port() {
-  signer = std::make_unique<storage::ReaderPool>(1);
-  auth::EstOptions est{*authority, *registry, *signer};
-  est.log = [this](std::string_view line) { log.information("enrolment", line); };
-  http::ServerOptions port;
-  port.name = "enrolment";
-  port.bind = configuration.identity.enrolment_bind;
-  port.log = [this](std::string_view line) { log.information("enrolment_http", line); };
-  port.tls = hold_tls([this] {
-               const auth::ServerCertificate shown = authority->server_certificate();
-               transport::TlsOptions options_of_tls;
-               options_of_tls.certificate_chain_pem = shown.chain_pem;
-               options_of_tls.private_key_pem = shown.private_key_pem;
-               options_of_tls.client_certificate = transport::ClientCertificate::any_self_signed;
-               return options_of_tls;
-             }).source();
-  enrolment_port = std::make_unique<http::Server>(io, std::move(port), auth::est_endpoints(est));
 }
 
 void Application::Impl::make_metrics_port() {

@@ -1,7 +1,9 @@
 // Reading the YAML file, section by section.
 #include "app/configuration.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -17,6 +19,7 @@ namespace skerry::app {
 namespace {
 
 constexpr std::uint64_t day_milliseconds = 86'400'000;
+constexpr std::size_t crl_url_bytes_max = 1024;
 
 void check_address(const Section& section, std::string_view key, const std::string& text) {
   if (const auto address = net::parse_address(text); address.has_error()) {
@@ -200,6 +203,48 @@ void read_persistence(const Section& top, PersistenceConfiguration& persistence)
   persistence.interval = section.read_duration("interval", persistence.interval, {1, 60'000});
 }
 
+/// A whole number of seconds, as the file has it in any unit.
+void read_seconds(const Section& section, std::string_view key, std::chrono::seconds& target,
+                  Section::Range range) {
+  target =
+      std::chrono::duration_cast<std::chrono::seconds>(section.read_duration(key, target, range));
+}
+
+/// "66%"
+void read_percent(const Section& section, std::string_view key, unsigned& target) {
+  const YAML::Node node = section.value(key);
+  if (!node) {
+    return;
+  }
+  const std::string text = section.scalar(node, section.qualified(key));
+  unsigned percent = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, percent);
+  if (parsed.ec != std::errc{} || end - parsed.ptr != 1 || *parsed.ptr != '%' || percent > 100) {
+    section.fail(node, section.qualified(key) + " must be a whole number from 0% to 100%, not \"" +
+                           text + "\"");
+  }
+  target = percent;
+}
+
+void read_enrolment(const Section& section, IdentityConfiguration& identity) {
+  read_bind(section, identity.enrolment_bind);
+  section.read_choice<auth::EnrolmentMode>(
+      "mode", identity.enrolment_mode,
+      {{"strict", auth::EnrolmentMode::strict}, {"approval", auth::EnrolmentMode::approval}});
+}
+
+void read_crl_url(const Section& section, std::string& url) {
+  section.read("crl_url", url);
+  const bool known = url.starts_with("http://") || url.starts_with("https://");
+  const bool printable = std::all_of(
+      url.begin(), url.end(), [](char character) { return character > ' ' && character < 127; });
+  if (!url.empty() && (!known || !printable || url.size() > crl_url_bytes_max)) {
+    section.fail(section.value("crl_url"),
+                 section.qualified("crl_url") + " must be a URL with http:// or https://");
+  }
+}
+
 void read_identity(const Section& top, IdentityConfiguration& identity) {
   const YAML::Node node = top.value("identity");
   if (!node) {
@@ -207,18 +252,22 @@ void read_identity(const Section& top, IdentityConfiguration& identity) {
   }
   const Section section(
       top.file(), "identity", node,
-      {"enrolment", "server_names", "device_certificate_life", "server_certificate_life"});
+      {"enrolment", "server_names", "device_certificate_life", "server_certificate_life",
+       "renew_after", "renew_grace", "key_overlap", "crl_url", "crl_interval"});
   if (const YAML::Node enrolment = section.value("enrolment")) {
-    read_bind(Section(top.file(), "identity.enrolment", enrolment, {"bind"}),
-              identity.enrolment_bind);
+    read_enrolment(Section(top.file(), "identity.enrolment", enrolment, {"bind", "mode"}),
+                   identity);
   }
   section.read("server_names", identity.server_names);
-  identity.device_certificate_life = std::chrono::duration_cast<std::chrono::seconds>(
-      section.read_duration("device_certificate_life", identity.device_certificate_life,
-                            {60'000, 3'650 * day_milliseconds}));
-  identity.server_certificate_life = std::chrono::duration_cast<std::chrono::seconds>(
-      section.read_duration("server_certificate_life", identity.server_certificate_life,
-                            {60'000, 3'650 * day_milliseconds}));
+  read_seconds(section, "device_certificate_life", identity.device_certificate_life,
+               {1'000, 3'650 * day_milliseconds});
+  read_seconds(section, "server_certificate_life", identity.server_certificate_life,
+               {60'000, 3'650 * day_milliseconds});
+  read_percent(section, "renew_after", identity.renew_after_percent);
+  read_seconds(section, "renew_grace", identity.renew_grace, {0, 3'650 * day_milliseconds});
+  read_seconds(section, "key_overlap", identity.key_overlap, {0, day_milliseconds});
+  read_crl_url(section, identity.crl_url);
+  read_seconds(section, "crl_interval", identity.crl_interval, {10'000, 30 * day_milliseconds});
 }
 
 void read_port(const Section& top, std::string_view key, std::string& bind) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/enrolment_mode.hpp"
 #include "base/limits.hpp"
 #include "plugin/identity.hpp"
 #include "storage/committer.hpp"
@@ -53,9 +54,15 @@ struct ListenerConfiguration {
 
 struct IdentityConfiguration {
   std::string enrolment_bind = "0.0.0.0:8444";
+  auth::EnrolmentMode enrolment_mode = auth::EnrolmentMode::strict;
   std::vector<std::string> server_names;  ///< empty: this host's
   std::chrono::seconds device_certificate_life = std::chrono::days{30};
   std::chrono::seconds server_certificate_life = std::chrono::days{90};
+  unsigned renew_after_percent = 66;  ///< of a device certificate's life
+  std::chrono::seconds renew_grace = std::chrono::days{90};
+  std::chrono::seconds key_overlap = std::chrono::hours{24};
+  std::string crl_url;  ///< written into certificates; empty: no distribution point
+  std::chrono::seconds crl_interval = std::chrono::hours{24};
 };
 
 struct PersistenceConfiguration {

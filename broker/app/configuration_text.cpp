@@ -87,12 +87,23 @@ std::string identity_text(const IdentityConfiguration& identity) {
   for (const std::string& name : identity.server_names) {
     names += (names.empty() ? "" : ", ") + quoted(name);
   }
+  const bool approval = identity.enrolment_mode == auth::EnrolmentMode::approval;
   return "identity:\n  enrolment:\n    bind: " + quoted(identity.enrolment_bind) +
+         "\n    # strict: unknown keys are refused; approval: they wait for a human\n    mode: " +
+         (approval ? "approval" : "strict") +
          "\n  # DNS names and addresses of the server certificate; []: those of this host\n"
          "  server_names: [" +
          names +
          "]\n  device_certificate_life: " + format_duration(identity.device_certificate_life) +
-         "\n  server_certificate_life: " + format_duration(identity.server_certificate_life) + "\n";
+         "\n  server_certificate_life: " + format_duration(identity.server_certificate_life) +
+         "\n  # renewed from this part of its life on, and for so long after its end\n"
+         "  renew_after: " +
+         std::to_string(identity.renew_after_percent) +
+         "%\n  renew_grace: " + format_duration(identity.renew_grace) +
+         "\n  # how long the old key of a rotation stays good, 24h at most\n  key_overlap: " +
+         format_duration(identity.key_overlap) +
+         (identity.crl_url.empty() ? "" : "\n  crl_url: " + quoted(identity.crl_url)) +
+         "\n  crl_interval: " + format_duration(identity.crl_interval) + "\n";
 }
 
 }  // namespace

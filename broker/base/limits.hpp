@@ -85,6 +85,10 @@ inline constexpr std::size_t keys_per_device_max = 8;
 /// Certificates per key that are good at the same time; the oldest give way.
 inline constexpr std::size_t certificates_per_key_max = 16;
 
+/// Good certificates of a key up to which its signature under a request suffices for another; then
+/// the key must be proven in the TLS handshake, so that a replayed request makes none give way.
+inline constexpr std::size_t unproven_certificates_per_key_max = 4;
+
 /// What may be written down of a device: bytes of its name, model and serial number (each), tags
 /// and attributes with their bytes. More is refused with the field.
 inline constexpr std::size_t device_text_bytes_max = 128;
@@ -132,6 +136,16 @@ inline constexpr std::chrono::seconds audit_refusal_window{60};
 /// First refusals recorded at once: this many, then so many a second; more wait for their window.
 inline constexpr double audit_refusals_burst = 256;
 inline constexpr double audit_refusals_each_second = 32;
+
+/// Bytes of a certificate request over MQTT; longer ones are rejected.
+inline constexpr std::size_t renewal_payload_bytes_max = 16 * 1024;
+
+/// Enrolment tokens, back-end services, and certificates of one service that are good at the same
+/// time; more are refused. Expired ones do not count.
+inline constexpr std::size_t enrolment_tokens_max = 10'000;
+inline constexpr std::uint32_t enrolment_token_uses_max = 100'000;
+inline constexpr std::size_t services_max = 1'000;
+inline constexpr std::size_t certificates_per_service_max = 64;
 
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {

@@ -3,6 +3,8 @@
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 
+#include <utility>
+
 #include "base/limits.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/openssl.hpp"
@@ -12,6 +14,7 @@ namespace skerry::crypto {
 namespace {
 
 using RequestOwner = Owner<X509_REQ, X509_REQ_free>;
+using NameOwner = Owner<X509_NAME, X509_NAME_free>;
 using NamesOwner = Owner<GENERAL_NAMES, GENERAL_NAMES_free>;
 
 void free_extensions(STACK_OF(X509_EXTENSION) * extensions) {
@@ -19,16 +22,17 @@ void free_extensions(STACK_OF(X509_EXTENSION) * extensions) {
 }
 using ExtensionsOwner = Owner<STACK_OF(X509_EXTENSION), free_extensions>;
 
-/// DER of the alternative names; empty when there are none. False when they are malformed or there
-/// twice.
-bool read_names(const STACK_OF(X509_EXTENSION) * extensions, std::string& der) {
-  int critical = 0;
-  const NamesOwner names{static_cast<GENERAL_NAMES*>(
-      X509V3_get_d2i(extensions, NID_subject_alt_name, &critical, nullptr))};
-  if (names) {
-    der = der_of(names.get(), i2d_GENERAL_NAMES);
+NameOwner name_of(const RequestNames& names) {
+  NameOwner name{X509_NAME_new()};
+  for (const auto& [nid, text] : {std::pair{NID_commonName, &names.common_name},
+                                  {NID_organizationName, &names.organization}}) {
+    if (name && !text->empty() &&
+        X509_NAME_add_entry_by_NID(name.get(), nid, MBSTRING_UTF8, as_unsigned(*text),
+                                   static_cast<int>(text->size()), -1, 0) != 1) {
+      name.reset();
+    }
   }
-  return names || critical == -1;
+  return name;
 }
 
 bool is_accepted_signature(int nid) noexcept {
@@ -82,21 +86,55 @@ bool CertificateRequest::is_signed_by_own_key() const {
   return key != nullptr && X509_REQ_verify(handle_.get(), key) == 1;
 }
 
-bool CertificateRequest::keeps_names_of(const Certificate& certificate) const {
+bool CertificateRequest::keeps_names(const RequestNames& expected) const {
   const ErrorQueueGuard guard;
   const X509_NAME* subject = X509_REQ_get_subject_name(handle_.get());
-  if (X509_NAME_entry_count(subject) > 0 &&
-      X509_NAME_cmp(subject, X509_get_subject_name(certificate.native())) != 0) {
-    return false;
+  if (X509_NAME_entry_count(subject) > 0) {
+    const NameOwner wanted = name_of(expected);
+    if (!wanted || X509_NAME_cmp(subject, wanted.get()) != 0) {
+      return false;
+    }
   }
   const ExtensionsOwner extensions{X509_REQ_get_extensions(handle_.get())};
-  std::string asked;
-  std::string present;
-  if (!read_names(extensions.get(), asked) ||
-      !read_names(X509_get0_extensions(certificate.native()), present)) {
+  int critical = 0;
+  const NamesOwner names{static_cast<GENERAL_NAMES*>(
+      X509V3_get_d2i(extensions.get(), NID_subject_alt_name, &critical, nullptr))};
+  if (!names) {
+    return critical == -1;  // none at all; otherwise malformed or there twice
+  }
+  const GENERAL_NAME* only =
+      sk_GENERAL_NAME_num(names.get()) == 1 ? sk_GENERAL_NAME_value(names.get(), 0) : nullptr;
+  if (only == nullptr || only->type != GEN_URI) {
     return false;
   }
-  return asked.empty() || asked == present;
+  const ASN1_IA5STRING* text = only->d.uniformResourceIdentifier;
+  return std::string_view{reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                          static_cast<std::size_t>(ASN1_STRING_length(text))} == expected.uri;
+}
+
+RequestSubject CertificateRequest::subject() const {
+  const ErrorQueueGuard guard;
+  const X509_NAME* name = X509_REQ_get_subject_name(handle_.get());
+  const BioOwner writer = make_writer();
+  RequestSubject subject;
+  subject.common_name = name_entry(name, NID_commonName);
+  if (writer && X509_NAME_print_ex(writer.get(), name, 0, XN_FLAG_RFC2253) >= 0) {
+    subject.text = text_of(writer.get());
+  }
+  return subject;
+}
+
+std::string CertificateRequest::key_type() const {
+  const ErrorQueueGuard guard;
+  const EVP_PKEY* key = X509_REQ_get0_pubkey(handle_.get());
+  if (key == nullptr) {
+    return {};
+  }
+  if (EVP_PKEY_is_a(key, "EC") == 1) {
+    return EVP_PKEY_get_bits(key) == 384 ? "EC P-384" : "EC P-256";
+  }
+  return EVP_PKEY_is_a(key, "RSA") == 1 ? "RSA " + std::to_string(EVP_PKEY_get_bits(key))
+                                        : "Ed25519";
 }
 
 Result<std::string, Failure> make_request(const PrivateKey& key, std::string_view common_name) {

@@ -1,19 +1,31 @@
 // Certificate requests (PKCS#10, RFC 2986). All that counts in one is its public key and the proof
-// that the sender holds it: of subject and extensions a caller may only ask whether they are those
-// of a certificate.
+// that the sender holds it: of the names a caller may ask whether they are those that it expects,
+// and for a text to show to a human.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include "crypto/certificate.hpp"
 #include "crypto/failure.hpp"
 #include "crypto/key.hpp"
 
 struct X509_req_st;
 
 namespace skerry::crypto {
+
+/// The names that a certificate has and a renewal of it must keep.
+struct RequestNames {
+  std::string common_name;
+  std::string organization;
+  std::string uri;  ///< the only alternative name
+};
+
+/// What a request says of its sender, for a human to look at; nothing of it is proven.
+struct RequestSubject {
+  std::string common_name;  ///< empty when absent or repeated
+  std::string text;         ///< RFC 4514; may be long, control characters are escaped
+};
 
 /// A request that has been parsed, with nothing in it believed yet. One thread at a time.
 class CertificateRequest {
@@ -28,9 +40,13 @@ class CertificateRequest {
   /// Has the holder of the key signed this request? Costs one verification.
   bool is_signed_by_own_key() const;
 
-  /// Are subject and alternative names, as far as the request gives any, exactly those of
-  /// `certificate` (RFC 7030 section 4.2.2)? False as well for names that cannot be read.
-  bool keeps_names_of(const Certificate& certificate) const;
+  /// Are subject and alternative names, as far as the request gives any, exactly these (RFC 7030
+  /// section 4.2.2)? False as well for names that cannot be read.
+  bool keeps_names(const RequestNames& expected) const;
+
+  RequestSubject subject() const;
+  /// "EC P-256", "EC P-384", "Ed25519", "RSA 3072" of a key that check_key() accepts.
+  std::string key_type() const;
 
   const std::string& spki_der() const noexcept { return spki_der_; }
   /// SHA-256 of spki_der(), lower-case hex.

@@ -38,7 +38,7 @@ void NotingView::list_clients(ClientQuery query,
 }
 
 AdminFixture::AdminFixture(admin_api::AttemptLimits limits)
-    : accounts(*committer), tokens(*committer, [this] { return wall; }) {
+    : accounts(*committer), tokens(*committer, [this] { return wall; }), certificates(*audit) {
   const auto opened = accounts.open(*store);
   REQUIRE(opened.status.ok());
   REQUIRE(opened.new_password.has_value());
@@ -50,6 +50,12 @@ AdminFixture::AdminFixture(admin_api::AttemptLimits limits)
   services.clock = [this] { return Now{steady, wall}; };
   services.version = "1.2.3";
   services.attempt_limits = limits;
+  auth::CrlOptions listing{*certificates.authority, *committer, certificates.signer,
+                           [](WallTime) { return std::vector<crypto::RevokedCertificate>{}; }};
+  certificates.crl = std::make_shared<auth::CrlPublisher>(certificates.io, std::move(listing));
+  services.certificates.emplace(admin_api::CertificateServices{
+      *certificates.authority, *certificates.crl, certificates.tokens, certificates.services,
+      certificates.signer});
   table = admin_api::admin_endpoints(std::move(services));
 }
 

@@ -1,6 +1,7 @@
 // The admin API over a store in memory and a view of cores that only takes notes.
 #pragma once
 
+#include <boost/asio/io_context.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
@@ -38,6 +39,20 @@ struct NotingView : plugin::AdminView {
   std::mutex mutex;  ///< guards `judged`: the committer's thread asks
 };
 
+/// What the endpoints of certificates work on; the revocation list is never signed here.
+struct CertificateParts {
+  explicit CertificateParts(plugin::AuditLog& audit) : tokens(audit), services(audit) {}
+
+  TemporaryDirectory directory;
+  std::unique_ptr<auth::CertificateAuthority> authority = auth::CertificateAuthority::open(
+      {.data_dir = directory.path, .server_names = {"localhost"}}, start_of_test);
+  boost::asio::io_context io;
+  storage::ReaderPool signer{1};
+  auth::EnrolmentTokens tokens;
+  auth::ServiceRegistry services;
+  std::shared_ptr<auth::CrlPublisher> crl;
+};
+
 struct AdminFixture : RegistryFixture {
   explicit AdminFixture(admin_api::AttemptLimits limits = {});
 
@@ -64,6 +79,7 @@ struct AdminFixture : RegistryFixture {
   storage::ReaderPool readers{1};
   admin_api::AdminAccounts accounts;
   admin_api::TokenStore tokens;
+  CertificateParts certificates;
   std::string password;
   http::EndpointTable table;
 };

@@ -104,6 +104,14 @@ const Mistake mistakes[] = {
      "s.yaml:3: twin.series_rules[0].minutes must not be shorter than raw"},
     {"twin:\n  series_rules:\n    - {raw: 30d}\n    - {key: ''}",
      "s.yaml:4: twin.series_rules[1].key must not be empty"},
+    {"identity: {renew_after: '0.66'}",
+     "s.yaml:1: identity.renew_after must be a whole number from 0% to 100%, not \"0.66\""},
+    {"identity: {renew_after: 101%}",
+     "s.yaml:1: identity.renew_after must be a whole number from 0% to 100%, not \"101%\""},
+    {"identity: {crl_url: gateway/crl}",
+     "s.yaml:1: identity.crl_url must be a URL with http:// or https://"},
+    {"identity: {enrolment: {mode: open}}",
+     "s.yaml:1: identity.enrolment.mode must be one of strict, approval, not \"open\""},
     {"admin: {bind: 8443}",
      "s.yaml:1: admin.bind: \"8443\" is not an address: write \"127.0.0.1:1883\" or "
      "\"[::1]:1883\""},
@@ -155,9 +163,14 @@ twin:
     - {device: "lab-*", key: '*', raw: 7d, minutes: 30d, hours: 365d}
     - {key: temperature, resolution: 1s}
 identity:
-  enrolment: {bind: 127.0.0.1:0}
+  enrolment: {bind: 127.0.0.1:0, mode: approval}
   server_names: [gateway.example, 192.0.2.1]
   device_certificate_life: 7d
+  renew_after: 50%
+  renew_grace: 1d
+  key_overlap: 1h
+  crl_url: https://gateway.example:8444/crl/device.crl
+  crl_interval: 12h
 admin: {bind: 127.0.0.1:9443}
 metrics: {bind: 0.0.0.0:9000}
 )",
@@ -179,6 +192,12 @@ metrics: {bind: 0.0.0.0:9000}
   CHECK(configuration.twin.series_rules[0].minutes == Milliseconds(std::chrono::days{30}));
   CHECK_FALSE(configuration.twin.series_rules[0].days);
   CHECK(configuration.twin.series_rules[1].resolution == Milliseconds(1'000));
+  CHECK(configuration.identity.enrolment_mode == auth::EnrolmentMode::approval);
+  CHECK(configuration.identity.renew_after_percent == 50);
+  CHECK(configuration.identity.renew_grace == std::chrono::days{1});
+  CHECK(configuration.identity.key_overlap == std::chrono::hours{1});
+  CHECK(configuration.identity.crl_url == "https://gateway.example:8444/crl/device.crl");
+  CHECK(configuration.identity.crl_interval == std::chrono::hours{12});
   const std::string text = configuration_text(configuration);
   CHECK(configuration_text(parse_configuration(text, "printed")) == text);
   CHECK(parse_configuration(text, "printed").twin.series_rules == configuration.twin.series_rules);

@@ -164,7 +164,7 @@ TEST_CASE("the certificate must name exactly one device of ours") {
       {"urn:skerry:device:d1", "urn:skerry:device:d2"},
       {"urn:skerry:device:d1", "urn:skerry:device:d1"},
       {"urn:skerry:device:d1", "urn:skerry:service:s"},
-      {"urn:skerry:service:d1"},
+      {"urn:skerry:user:d1"},
       {"urn:skerry:device:"},
       {"urn:skerry:device:d1/x"},
       {"urn:skerry:device:sub"},
@@ -176,6 +176,9 @@ TEST_CASE("the certificate must name exactly one device of ours") {
     profile.uris = uris;
     world.check_refused(world.recorded(profile), Reason::not_authorized, "exactly one device");
   }
+  auto service = world.profile();
+  service.uris = {"urn:skerry:service:d1"};
+  world.check_refused(world.recorded(service), Reason::not_authorized, "services do not connect");
   auto profile = world.profile();
   profile.uris = {"https://example.com/d1", "urn:skerry:device:d1"};
   CHECK(world.ask_with(world.recorded(profile)).has_value());

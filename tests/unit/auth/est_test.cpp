@@ -1,117 +1,27 @@
 // Enrolment: who gets a certificate, what is in it, and what each bad request is told.
-#include <doctest/doctest.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/json/parse.hpp>
+#include "est_fixture.hpp"
 
 #include "auth/certificate_authenticator.hpp"
-#include "auth/est.hpp"
-#include "auth_fixture.hpp"
-#include "crypto/encoding.hpp"
-#include "crypto/hash.hpp"
-#include "crypto/pkcs7.hpp"
-#include "crypto/request.hpp"
+#include "base/limits.hpp"
+#include "crypto/csr_attributes.hpp"
 #include "unit/crypto/request_maker.hpp"
 
 using namespace skerry;
 using namespace std::chrono_literals;
 using http::Request;
 using http::Response;
+using test::certificate_in;
+using test::Enrolment;
+using test::problem_of;
+using test::self_signed;
 using test::start_of_test;
-
-namespace {
-
-/// Registry, authority, signer and the endpoint table over them.
-struct Enrolment {
-  test::TemporaryDirectory directory;
-  test::RegistryFixture fixture;
-  std::unique_ptr<auth::CertificateAuthority> authority = auth::CertificateAuthority::open(
-      {.data_dir = directory.path, .server_names = {"localhost"}}, start_of_test);
-  storage::ReaderPool signer{1, 64};
-  Now now{SteadyTime{1h}, start_of_test};
-  double burst = 1000;
-  std::string log;
-
-  http::EndpointTable table() {
-    auth::EstOptions options{*authority, *fixture.registry, signer};
-    options.clock = [this] { return now; };
-    options.signatures_per_second = 1;
-    options.signatures_burst = burst;
-    options.log = [this](std::string_view line) { log += line; };
-    return auth::est_endpoints(std::move(options));
-  }
-
-  /// Sends all requests at once to one endpoint and waits for the answers.
-  static std::vector<Response> ask(const http::Endpoint& endpoint,
-                                   const std::vector<Request>& requests) {
-    // Static: another thread may still be on its way out of post() when the handler has run.
-    static boost::asio::io_context io;
-    io.restart();
-    std::vector<Response> responses(requests.size());
-    for (std::size_t index = 0; index < requests.size(); ++index) {
-      boost::asio::co_spawn(
-          io,
-          [&, index]() -> boost::asio::awaitable<void> {
-            responses[index] = co_await endpoint.handler(requests[index]);
-          },
-          boost::asio::detached);
-    }
-    io.run();
-    return responses;
-  }
-
-  Response enroll(const std::string& body, const std::string& client_certificate = {}) {
-    Request request;
-    request.body = body;
-    request.client_certificate = client_certificate;
-    return ask(table()[1], {request}).front();
-  }
-
-  Response enroll_der(const std::string& der, const std::string& client_certificate = {}) {
-    return enroll(crypto::base64_encode(der, 64), client_certificate);
-  }
-
-  void register_key(const std::string& id, const std::string& spki_der) {
-    REQUIRE(fixture.create(id, {crypto::sha256_hex(spki_der)}).has_value());
-  }
-};
-
-std::string self_signed(const crypto::PrivateKey& key) {
-  crypto::CertificateProfile profile;
-  profile.common_name = "whatever";
-  profile.spki_der = key.spki_der();
-  profile.not_before = start_of_test - 1h;
-  profile.not_after = start_of_test + 1h;
-  return crypto::issue_certificate(profile, {}, key)->der();
-}
-
-crypto::Certificate certificate_in(const Response& response) {
-  REQUIRE(response.status == 200);
-  const auto der = crypto::base64_decode(response.body, 1'000'000);
-  REQUIRE(der);
-  const auto certificates = crypto::certificates_of_pkcs7(*der);
-  REQUIRE(certificates.has_value());
-  REQUIRE(certificates->size() == 1);
-  return certificates->front();
-}
-
-/// "403 not_in_registry"
-std::string problem_of(const Response& response) {
-  CHECK(response.content_type == "application/problem+json");
-  const auto body = boost::json::parse(response.body);
-  return std::to_string(response.status) + " " + body.at("code").as_string().c_str();
-}
-
-}  // namespace
 
 TEST_CASE("cacerts gives root, device CA and server CA as base64 PKCS#7") {
   Enrolment enrolment;
   const auto table = enrolment.table();
-  CHECK(table[0].route == "/.well-known/est/cacerts");
-  CHECK(table[0].guard == http::Guard::none);
-  const Response response = Enrolment::ask(table[0], {Request{}}).front();
+  CHECK(Enrolment::find(table, "cacerts").route == "/.well-known/est/cacerts");
+  CHECK(Enrolment::find(table, "cacerts").guard == http::Guard::none);
+  const Response response = Enrolment::ask(Enrolment::find(table, "cacerts"), {Request{}}).front();
   CHECK(response.status == 200);
   CHECK(response.content_type == "application/pkcs7-mime");
   CHECK(response.headers.front() ==
@@ -154,6 +64,7 @@ TEST_CASE("the request may come as PEM, on one line, or in lines, with or withou
         crypto::pem_encode("CERTIFICATE REQUEST", der),
         crypto::pem_encode("NEW CERTIFICATE REQUEST", der),
         "\r\n" + crypto::base64_encode(der) + "\r\n"}) {
+    enrolment.pass(31 * 24h);  // what was issued before has expired
     CHECK(enrolment.enroll(body).status == 200);
     CHECK(enrolment.enroll(body, self_signed(key)).status == 200);
   }
@@ -249,25 +160,31 @@ TEST_CASE("a body that is no request is malformed, wherever it is cut") {
   }
   CHECK(problem_of(enrolment.enroll_der(der + "x")) == "400 malformed_csr");
   CHECK(problem_of(enrolment.enroll(std::string(65536, 'A'))) == "400 malformed_csr");
-  CHECK(enrolment.table()[1].body_bytes_max == 65536);
+  CHECK(Enrolment::find(enrolment.table(), "simpleenroll").body_bytes_max == 65536);
 }
 
-TEST_CASE("two enrolments of one key at the same time both end in a recorded certificate") {
+TEST_CASE("of two enrolments of one key at the same time exactly one wins") {
   Enrolment enrolment;
   const auto key = *crypto::PrivateKey::generate();
   enrolment.register_key("d1", key.spki_der());
   Request request;
   request.body = crypto::base64_encode(*crypto::make_request(key, "d1"));
-  const auto responses = Enrolment::ask(enrolment.table()[1], {request, request});
-  const auto first = certificate_in(responses[0]).fields()->serial;
-  const auto second = certificate_in(responses[1]).fields()->serial;
-  CHECK(first != second);
+  const auto table = enrolment.table();
+  const auto& endpoint = Enrolment::find(table, "simpleenroll");
+  // The signer is held until the second has been judged.
+  std::promise<void> judged;
+  enrolment.on_refusal = [&judged] { judged.set_value(); };
+  REQUIRE(enrolment.signer.run([&judged] { judged.get_future().wait(); }));
+  const auto responses = Enrolment::ask(endpoint, {request, request});
+  const bool first = responses[0].status == 200;
+  const auto serial = certificate_in(responses[first ? 0 : 1]).fields()->serial;
+  const Response& lost = responses[first ? 1 : 0];
+  CHECK(problem_of(lost) == "409 enrolment_in_progress");
+  CHECK(lost.headers.front() == std::pair<std::string, std::string>{"Retry-After", "1"});
   enrolment.fixture.restart();
   const auto device = enrolment.fixture.registry->find("d1");
-  REQUIRE(device->keys[0].certificates.size() == 2);
-  for (const auto& certificate : device->keys[0].certificates) {
-    CHECK((certificate.serial == first || certificate.serial == second));
-  }
+  REQUIRE(device->keys[0].certificates.size() == 1);
+  CHECK(device->keys[0].certificates[0].serial == serial);
 }
 
 TEST_CASE("no certificate leaves before it is stored") {
@@ -287,7 +204,9 @@ TEST_CASE("too many enrolments at once are told to come again, bad ones cost not
   enrolment.register_key("d1", key.spki_der());
   const auto table = enrolment.table();
   Request request;
-  const auto ask = [&] { return Enrolment::ask(table[1], {request}).front(); };
+  const auto ask = [&] {
+    return Enrolment::ask(Enrolment::find(table, "simpleenroll"), {request}).front();
+  };
   request.body = "nonsense";
   for (int count = 0; count < 10; ++count) {
     CHECK(ask().status == 400);
@@ -311,4 +230,153 @@ TEST_CASE("an erased device cannot enrol any more") {
   CHECK(enrolment.enroll_der(der).status == 200);
   REQUIRE(enrolment.fixture.erase("d1").has_value());
   CHECK(problem_of(enrolment.enroll_der(der)) == "403 not_in_registry");
+}
+
+TEST_CASE("csrattrs names the kinds of keys that are taken") {
+  Enrolment enrolment;
+  const Response response = enrolment.ask("csrattrs", {});
+  CHECK(response.status == 200);
+  CHECK(response.content_type == "application/csrattrs");
+  CHECK(crypto::base64_decode(response.body, 1000) == crypto::csr_attributes_der());
+}
+
+TEST_CASE("another media type than that of requests is refused") {
+  Enrolment enrolment;
+  const auto key = *crypto::PrivateKey::generate();
+  enrolment.register_key("d1", key.spki_der());
+  Request request;
+  request.body = crypto::base64_encode(*crypto::make_request(key, "d1"));
+  request.headers["content-type"] = "application/json";
+  CHECK(problem_of(enrolment.ask("simpleenroll", request)) == "415 unsupported_media_type");
+  request.headers["content-type"] = "Application/PKCS10; charset=utf-8";
+  CHECK(enrolment.ask("simpleenroll", request).status == 200);
+}
+
+TEST_CASE("an address that is refused too often has to wait, others not") {
+  Enrolment enrolment;
+  enrolment.attempts = {.per_address_burst = 3, .per_address_each_second = 1};
+  const auto key = *crypto::PrivateKey::generate();
+  enrolment.register_key("d1", key.spki_der());
+  const auto table = enrolment.table();
+  const auto& endpoint = Enrolment::find(table, "simpleenroll");
+  Request good;
+  good.body = crypto::base64_encode(*crypto::make_request(key, "d1"));
+  good.client_certificate = self_signed(key);
+  good.peer_address = "192.0.2.1";
+  for (int count = 0; count < 10; ++count) {
+    CHECK(Enrolment::ask(endpoint, {good}).front().status == 200);  // what is right costs nothing
+  }
+  Request bad = good;
+  bad.body = "nonsense";
+  for (int count = 0; count < 3; ++count) {
+    CHECK(Enrolment::ask(endpoint, {bad}).front().status == 400);
+  }
+  const Response refused = Enrolment::ask(endpoint, {good}).front();
+  CHECK(problem_of(refused) == "429 too_many_attempts");
+  CHECK(refused.headers.front().first == "Retry-After");
+  good.peer_address = "192.0.2.2";
+  CHECK(Enrolment::ask(endpoint, {good}).front().status == 200);
+  enrolment.pass(2s);
+  good.peer_address = "192.0.2.1";
+  CHECK(Enrolment::ask(endpoint, {good}).front().status == 200);
+}
+
+TEST_CASE("in approval mode an unknown key waits for a human, then the same request is answered") {
+  Enrolment enrolment;
+  enrolment.mode = auth::EnrolmentMode::approval;
+  const auto key = *crypto::PrivateKey::generate();
+  const std::string der = *crypto::make_request(key, "pump-7");
+  for (int count = 0; count < 3; ++count) {
+    const Response waiting = enrolment.enroll_der(der, self_signed(key));
+    CHECK(waiting.status == 202);
+    CHECK(waiting.headers.front().first == "Retry-After");
+  }
+  auto& registry = *enrolment.fixture.registry;
+  const auto pending = registry.find_by_fingerprint(key.fingerprint());
+  REQUIRE(pending);
+  CHECK(pending->id == "pump-7");
+  CHECK(pending->state == auth::DeviceState::pending);
+  CHECK(pending->request->key_type == "EC P-256");
+  const auto approved = test::RegistryFixture::wait([&](auto done) {
+    registry.approve("pump-7", {key.fingerprint(), {}, {}}, test::RegistryFixture::change(), done);
+  });
+  REQUIRE(approved.has_value());
+  CHECK(certificate_in(enrolment.enroll_der(der)).fields()->common_name == "pump-7");
+  CHECK(registry.find("pump-7")->state == auth::DeviceState::enrolled);
+}
+
+TEST_CASE("a device that a human has refused is told so") {
+  Enrolment enrolment;
+  enrolment.mode = auth::EnrolmentMode::approval;
+  const auto key = *crypto::PrivateKey::generate();
+  const std::string der = *crypto::make_request(key, "pump-7");
+  CHECK(enrolment.enroll_der(der).status == 202);
+  const auto rejected = test::RegistryFixture::wait([&](auto done) {
+    enrolment.fixture.registry->reject("pump-7", key.fingerprint(), test::RegistryFixture::change(),
+                                       done);
+  });
+  REQUIRE(rejected.has_value());
+  CHECK(problem_of(enrolment.enroll_der(der)) == "403 enrolment_rejected");
+}
+
+TEST_CASE("suspended, retired and expired devices do not enrol") {
+  Enrolment enrolment;
+  auto& registry = *enrolment.fixture.registry;
+  const auto change = test::RegistryFixture::change();
+  const auto key = *crypto::PrivateKey::generate();
+  enrolment.register_key("d1", key.spki_der());
+  const std::string der = *crypto::make_request(key, "d1");
+  REQUIRE(test::RegistryFixture::wait([&](auto done) {
+            registry.suspend("d1", change, done);
+          }).has_value());
+  CHECK(problem_of(enrolment.enroll_der(der)) == "403 device_suspended");
+  REQUIRE(test::RegistryFixture::wait([&](auto done) {
+            registry.resume("d1", change, done);
+          }).has_value());
+  auth::DevicePatch patch;
+  patch.not_after = start_of_test + 1h;
+  REQUIRE(test::RegistryFixture::wait([&](auto done) {
+            registry.update("d1", patch, change, done);
+          }).has_value());
+  CHECK(enrolment.enroll_der(der).status == 200);
+  enrolment.pass(2h);
+  CHECK(problem_of(enrolment.enroll_der(der)) == "403 device_expired");
+  enrolment.pass(-2h);
+  REQUIRE(test::RegistryFixture::wait([&](auto done) {
+            registry.retire("d1", change, done);
+          }).has_value());
+  CHECK(problem_of(enrolment.enroll_der(der)) == "403 device_retired");
+}
+
+TEST_CASE("without the key of the device CA enrolment waits, and goes on when it is back") {
+  Enrolment enrolment;
+  const auto key = *crypto::PrivateKey::generate();
+  enrolment.register_key("d1", key.spki_der());
+  const std::string path = enrolment.directory.path + "/ca/device-ca.key";
+  std::filesystem::rename(path, path + ".away");
+  enrolment.authority = auth::CertificateAuthority::open(
+      {.data_dir = enrolment.directory.path, .server_names = {"localhost"}}, start_of_test);
+  CHECK_FALSE(enrolment.authority->can_sign());
+  const std::string der = *crypto::make_request(key, "d1");
+  const Response refused = enrolment.enroll_der(der);
+  CHECK(problem_of(refused) == "503 authority_unavailable");
+  CHECK(enrolment.ask("cacerts", {}).status == 200);
+  std::filesystem::rename(path + ".away", path);
+  CHECK(enrolment.enroll_der(der).status == 200);
+}
+
+TEST_CASE("a replayed request pushes out no certificate of the device") {
+  Enrolment enrolment;
+  const auto key = *crypto::PrivateKey::generate();
+  enrolment.register_key("d1", key.spki_der());
+  const std::string der = *crypto::make_request(key, "d1");
+  const auto first = certificate_in(enrolment.enroll_der(der)).fields()->serial;
+  for (std::size_t count = 1; count < unproven_certificates_per_key_max; ++count) {
+    CHECK(enrolment.enroll_der(der).status == 200);
+  }
+  CHECK(problem_of(enrolment.enroll_der(der)) == "403 proof_needed");
+  CHECK(enrolment.enroll_der(der, self_signed(key)).status == 200);
+  CHECK(enrolment.fixture.registry->find("d1")->keys[0].certificates[0].serial == first);
+  enrolment.pass(31 * 24h);
+  CHECK(enrolment.enroll_der(der).status == 200);
 }

@@ -1,11 +1,11 @@
 // AttemptLimiter: token buckets per address and in total.
-#include "admin-api/attempt_limiter.hpp"
+#include "auth/attempt_limiter.hpp"
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <cmath>
 
-namespace skerry::admin_api {
+namespace skerry::auth {
 
 std::string address_group(std::string_view address) {
   boost::system::error_code error;
@@ -73,4 +73,4 @@ void AttemptLimiter::succeeded(std::string_view address) {
   }
 }
 
-}  // namespace skerry::admin_api
+}  // namespace skerry::auth
