@@ -8,7 +8,7 @@ OPERATIONS ?= 1000000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle enrol-load throughput telemetry-load filter-bench import-load series-model series-crash series-bench clean
+.PHONY: build run test check asan tsan fuzz crash idle revoke-load enrol-load throughput telemetry-load filter-bench import-load series-model series-crash series-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -72,6 +72,10 @@ idle: build  ## memory per idle connection, plain and mutual TLS
 enrol-load: build  ## 50 enrolments a second for a minute while others work
 	@scripts/install-dependencies build test
 	@/usr/bin/python3 perf/enrol.py --binaries build/release/bin
+
+revoke-load: build  ## 5,000 sessions over mutual TLS whose rights end; fails above 200 ms and 5 s
+	@scripts/install-dependencies build test
+	@/usr/bin/python3 perf/revoke.py --binaries build/release/bin
 
 throughput: build  ## first look at throughput beside Mosquitto
 	@scripts/install-dependencies build test

@@ -1,4 +1,5 @@
-// /api/v1/clients: the sessions of all cores, gathered and sorted by the AdminView.
+// /api/v1/clients: the sessions of all cores, gathered and sorted by the AdminView; one of them can
+// be cut off or removed. Owner and client id are segments of the path, percent-encoded.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
@@ -19,6 +20,9 @@ boost::json::object json_of(const plugin::ClientInfo& client) {
   object["clientId"] = client.client_id;
   object["connected"] = client.connected;
   object["peerAddress"] = client.connected ? boost::json::value(client.peer_address) : nullptr;
+  object["certificateSerial"] = client.certificate_serial.empty()
+                                    ? boost::json::value(nullptr)
+                                    : boost::json::value(client.certificate_serial);
   object["protocolVersion"] = client.protocol_version;
   object["subscriptions"] = client.subscription_count;
   object["queuedMessages"] = client.queued_messages;
@@ -59,11 +63,60 @@ awaitable<http::Response> list(Services services, const http::Request& request) 
   co_return page_response(request, std::move(items), next);
 }
 
+using Outcome = plugin::AdminView::ClientOutcome;
+
+http::Response not_found(const http::Request& request) {
+  return http::problem(404, "client_not_found",
+                       request.parameters.at("owner") + " has no session with the client id " +
+                           request.parameters.at("clientId"));
+}
+
+awaitable<http::Response> disconnect(Services services, const http::Request& request) {
+  const std::string& owner = request.parameters.at("owner");
+  const std::string& client_id = request.parameters.at("clientId");
+  auto ask = [&view = services->view, owner, client_id](auto done) {
+    view.disconnect_client(owner, client_id, done);
+  };
+  switch (co_await http::await_callback<Outcome>(std::move(ask))) {
+    case Outcome::not_found:
+      co_return not_found(request);
+    case Outcome::not_connected:
+      co_return http::problem(409, "client_not_connected", "this client is not connected");
+    case Outcome::done:
+      break;
+  }
+  services->log("admin: " + request.principal + " disconnected client " + client_id + " of " +
+                owner);
+  http::Response response;
+  response.status = 204;
+  co_return response;
+}
+
+awaitable<http::Response> remove(Services services, const http::Request& request) {
+  const std::string& owner = request.parameters.at("owner");
+  const std::string& client_id = request.parameters.at("clientId");
+  auto ask = [&view = services->view, owner, client_id](auto done) {
+    view.remove_session(owner, client_id, done);
+  };
+  if (co_await http::await_callback<Outcome>(std::move(ask)) != Outcome::done) {
+    co_return not_found(request);
+  }
+  services->log("admin: " + request.principal + " removed the session of client " + client_id +
+                " of " + owner);
+  http::Response response;
+  response.status = 204;
+  co_return response;
+}
+
 }  // namespace
 
 http::EndpointTable client_endpoints(const Services& services) {
   return {{"GET", "/api/v1/clients", http::Guard::token, 0,
-           [services](const http::Request& request) { return list(services, request); }}};
+           [services](const http::Request& request) { return list(services, request); }},
+          {"POST", "/api/v1/clients/{owner}/{clientId}:disconnect", http::Guard::token, 0,
+           [services](const http::Request& request) { return disconnect(services, request); }},
+          {"DELETE", "/api/v1/clients/{owner}/{clientId}", http::Guard::token, 0,
+           [services](const http::Request& request) { return remove(services, request); }}};
 }
 
 }  // namespace skerry::admin_api

@@ -54,8 +54,9 @@ struct AdminServices {
 };
 
 /// POST, GET /api/v1/tokens · DELETE /api/v1/tokens/{id} · GET, POST /api/v1/devices ·
-/// GET, DELETE /api/v1/devices/{id} · GET /api/v1/clients · GET /api/v1/system/version ·
-/// GET /api/v1/openapi.json
+/// GET, DELETE /api/v1/devices/{id} · GET /api/v1/clients · POST
+/// /api/v1/clients/{owner}/{clientId}:disconnect · DELETE /api/v1/clients/{owner}/{clientId} · GET
+/// /api/v1/system/version · GET /api/v1/openapi.json
 http::EndpointTable admin_endpoints(AdminServices services);
 
 }  // namespace skerry::admin_api

@@ -117,6 +117,7 @@ void Application::Impl::reload() {
       log.set_level(fresh.log.level);
     }
     reload_certificates();
+    server->reevaluate({}, [](std::uint64_t) {});  // live sessions, too, by what holds from now on
     log.information("reloaded", "log level and certificates; other changes need a restart");
   } catch (const std::exception& error) {
     log.error("reload_failed", error.what());

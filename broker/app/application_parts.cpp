@@ -164,7 +164,12 @@ void Application::Impl::open_identity() {
   certificates = std::make_unique<auth::CertificateAuthenticator>(
       *registry, authority->device_ca(), [] { return read_clocks().wall; }, service_registry.get());
   registry->on_rights_change(
-      [this](const std::string& id) { server->reevaluate("device:" + id, [](std::uint64_t) {}); });
+      [this](const std::string& id) { server->rights_changed("device:" + id); });
+  registry->on_change([this](const auth::Device& device, auth::DeviceRegistry::Change change) {
+    if (change == auth::DeviceRegistry::Change::erased) {
+      server->forget_device(device.id);
+    }
+  });
   open_index();
 }
 
@@ -238,6 +243,11 @@ void Application::Impl::make_server() {
   network.random = crypto::random_bytes;
   network.still_valid = [this](const plugin::Identity& identity, WallTime now) {
     return standing(identity, now);
+  };
+  network.drop_revoked_queues = configuration.authorization.on_revocation == OnRevocation::drop;
+  network.publishes_presence = configuration.twin.presence;
+  network.presence_changed = [this](std::string_view device, bool online, WallTime when) {
+    index->note_presence(device, online, when);
   };
   network.log = [this](int level, std::string_view event, std::string_view client,
                        std::string_view detail) {

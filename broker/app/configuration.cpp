@@ -245,6 +245,16 @@ void read_crl_url(const Section& section, std::string& url) {
   }
 }
 
+void read_authorization(const Section& top, AuthorizationConfiguration& authorization) {
+  const YAML::Node node = top.value("authorization");
+  if (!node) {
+    return;
+  }
+  const Section section(top.file(), "authorization", node, {"on_revocation"});
+  section.read_choice<OnRevocation>("on_revocation", authorization.on_revocation,
+                                    {{"drop", OnRevocation::drop}, {"keep", OnRevocation::keep}});
+}
+
 void read_identity(const Section& top, IdentityConfiguration& identity) {
   const YAML::Node node = top.value("identity");
   if (!node) {
@@ -286,6 +296,7 @@ Configuration read_file(const Section& top) {
     read_limits(top.file(), limits, configuration.limits);
   }
   read_persistence(top, configuration.persistence);
+  read_authorization(top, configuration.authorization);
   if (const YAML::Node twin = top.value("twin")) {
     read_twin(top.file(), twin, configuration.twin);
   }
@@ -315,7 +326,7 @@ Configuration parse_configuration(std::string_view text, const std::string& name
     }
     return read_file(Section(name, "", node,
                              {"data_dir", "cores", "log", "listeners", "limits", "persistence",
-                              "twin", "identity", "admin", "metrics"}));
+                              "authorization", "twin", "identity", "admin", "metrics"}));
   } catch (const YAML::Exception& error) {
     throw ConfigurationError(name + ":" + std::to_string(error.mark.line + 1) +
                              ": this is not YAML: " + error.msg);

@@ -70,10 +70,18 @@ struct PersistenceConfiguration {
   std::chrono::milliseconds interval{100};
 };
 
+/// What becomes of a session's queue when its certificate is revoked or its device suspended.
+enum class OnRevocation : std::uint8_t { drop, keep };
+
+struct AuthorizationConfiguration {
+  OnRevocation on_revocation = OnRevocation::drop;
+};
+
 struct TwinConfiguration {
   std::size_t series_max = 1'000'000;
   std::size_t series_per_device_max = 1'000;
   std::vector<twin::series::SeriesRule> series_rules;  ///< none: everything is kept for good
+  bool presence = true;  ///< publish the retained `devices/{id}/presence`
 };
 
 struct Configuration {
@@ -84,6 +92,7 @@ struct Configuration {
   std::vector<ListenerConfiguration> listeners;
   Limits limits;
   PersistenceConfiguration persistence;
+  AuthorizationConfiguration authorization;
   TwinConfiguration twin;
   IdentityConfiguration identity;
   std::string admin_bind = "0.0.0.0:8443";

@@ -123,12 +123,11 @@ std::string configuration_text(const Configuration& configuration) {
   for (const ListenerConfiguration& listener : configuration.listeners) {
     text += listener_text(listener);
   }
-  text += "\n" + limits_text(configuration.limits) +
-          "\npersistence:\n"
-          "  # commit: acknowledged means stored; interval, none: a crash may lose that much\n"
-          "  sync: " +
-          std::string(name_of(configuration.persistence.sync)) +
-          "\n  interval: " + format_duration(configuration.persistence.interval) + "\n\n";
+  "\n  interval: " + format_duration(configuration.persistence.interval) +
+      "\n\nauthorization:\n"
+      "  # the queue of a device that is suspended or whose certificate is revoked: drop, keep\n"
+      "  on_revocation: " +
+      (configuration.authorization.on_revocation == OnRevocation::drop ? "drop" : "keep") + "\n\n";
   text += twin_text(configuration.twin) + "\n";
   return text + identity_text(configuration.identity) +
          "\nadmin:\n  bind: " + quoted(configuration.admin_bind) +

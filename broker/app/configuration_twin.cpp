@@ -62,7 +62,8 @@ std::string rule_text(const SeriesRule& rule) {
 
 void read_twin(const std::string& name, const YAML::Node& node, TwinConfiguration& twin) {
   const Section section(name, "twin", node,
-                        {"series_max", "series_per_device_max", "series_rules"});
+                        {"presence", "series_max", "series_per_device_max", "series_rules"});
+  section.read("presence", twin.presence);
   twin.series_max = section.read_number("series_max", twin.series_max, {1, 100'000'000});
   twin.series_per_device_max =
       section.read_number("series_per_device_max", twin.series_per_device_max, {1, 10'000});
@@ -83,7 +84,10 @@ void read_twin(const std::string& name, const YAML::Node& node, TwinConfiguratio
 std::string twin_text(const TwinConfiguration& twin) {
   std::string text =
       "twin:\n"
-      "  # series of all devices, some 250 bytes of memory each; and of one device\n"
+      "  # publish the retained devices/{id}/presence\n"
+      "  presence: " +
+      std::string(twin.presence ? "true" : "false") +
+      "\n  # series of all devices, some 250 bytes of memory each; and of one device\n"
       "  series_max: " +
       std::to_string(twin.series_max) +
       "\n  series_per_device_max: " + std::to_string(twin.series_per_device_max) +

@@ -116,6 +116,9 @@ inline constexpr std::size_t import_bytes_max = 256 * 1024 * 1024;
 inline constexpr std::size_t import_errors_max = 10'000;
 inline constexpr std::size_t import_batch_devices = 256;
 
+/// Presence messages that wait to be published; beyond it a device's newer one replaces the older.
+inline constexpr std::size_t presence_pending_max = 100'000;
+
 /// Bytes of an enrolment request.
 inline constexpr std::size_t enrolment_bytes_max = 64 * 1024;
 

@@ -35,6 +35,7 @@ shard::ShardOptions shard_options(Common& common, CoreIndex index, Counters& cou
   options.audit = common.options.audit;
   options.still_valid = common.options.still_valid;
   options.drop_revoked_queues = common.options.drop_revoked_queues;
+  options.presence = common.presence.get();
   options.counters = &counters;
   options.next_id = &common.next_id;
   options.restore = common.restore;
@@ -117,6 +118,17 @@ void Core::join() {
 void Core::post(std::function<void(shard::Shard&, Now)> work) {
   boost::asio::post(*io_, [this, work = std::move(work)] {
     turn([this, &work](Now now) { work(shard_, now); });
+  });
+}
+
+void Core::run_after(Milliseconds delay, std::function<void()> work) {
+  boost::asio::post(*io_, [this, delay, work = std::move(work)]() mutable {
+    const auto timer = std::make_shared<boost::asio::steady_timer>(*io_, delay);
+    timer->async_wait([timer, work = std::move(work)](const boost::system::error_code& error) {
+      if (!error) {
+        work();
+      }
+    });
   });
 }
 

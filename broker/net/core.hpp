@@ -18,6 +18,7 @@
 #include "net/admission.hpp"
 #include "net/completion.hpp"
 #include "net/options.hpp"
+#include "net/presence.hpp"
 #include "net/traffic.hpp"
 #include "shard/outside.hpp"
 #include "shard/shard.hpp"
@@ -35,6 +36,7 @@ struct Common {
   std::atomic<bool> stopped{false};
   std::uint32_t connections_max = 0;
   std::shared_ptr<shard::RestoreTable> restore = shard::make_restore_table();
+  std::unique_ptr<PresenceTable> presence;  // set by the server, before the cores
   std::vector<std::unique_ptr<Core>> cores;
 };
 
@@ -58,6 +60,9 @@ class Core final : public shard::Outside {
 
   /// Runs `work` as a turn of this core. Any thread.
   void post(std::function<void(shard::Shard&, Now)> work);
+  /// Runs `work` on this core's thread after `delay`, outside any turn; never when the core stops
+  /// before. Any thread.
+  void run_after(Milliseconds delay, std::function<void()> work);
 
   /// Stops accepting, ends the sessions, writes what is left and leaves the loop, within about
   /// three seconds. Any thread; join() afterwards.

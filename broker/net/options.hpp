@@ -13,6 +13,7 @@
 #include "plugin/audit.hpp"
 #include "plugin/authenticator.hpp"
 #include "plugin/authorizer.hpp"
+#include "plugin/event_sink.hpp"
 #include "plugin/message_tap.hpp"
 #include "shard/shard.hpp"
 #include "storage/committer.hpp"
@@ -49,7 +50,11 @@ struct ServerOptions {
   /// connection was carried from core to core, again by AdminView::reevaluate() and at start for
   /// sessions that were kept; null: everything found earlier holds. Any core, never blocks.
   shard::StillValid still_valid;
-  bool drop_revoked_queues = true;  ///< see shard::ShardOptions
+  bool drop_revoked_queues = true;      ///< see shard::ShardOptions
+  bool publishes_presence = true;       ///< retained `devices/{id}/presence`
+  plugin::EventSink* events = nullptr;  ///< hears of presence; may be null
+  /// Hears of each device that comes or goes; see net::PresenceOptions.
+  std::function<void(std::string_view device, bool online, WallTime when)> presence_changed;
   LogFunction log = [](int, std::string_view, std::string_view, std::string_view) {};
   std::vector<Listener> listeners;
 };

@@ -16,6 +16,11 @@ namespace skerry::net {
 
 namespace {
 
+// Presence that comes within this time goes to the cores together.
+constexpr Milliseconds presence_gathers{50};
+// How long devices have to come back after a restart before they are said to be offline.
+constexpr Milliseconds presence_grace{10'000};
+
 // Descriptors that connections may use: the store, the admin ports and logs need some, too.
 std::uint32_t connections_by_descriptors() noexcept {
   rlimit limit{};
@@ -33,6 +38,7 @@ Server::Server(ServerOptions options) : common_(std::make_unique<Common>()) {
   const std::uint32_t possible = connections_by_descriptors();
   const std::uint32_t wanted = common_->options.limits.connections_max;
   common_->connections_max = wanted == 0 ? possible : std::min(wanted, possible);
+  make_presence();
   for (std::uint16_t index = 0; index < common_->options.core_count; ++index) {
     common_->cores.push_back(std::make_unique<Core>(*common_, CoreIndex{index}));
   }
@@ -41,6 +47,23 @@ Server::Server(ServerOptions options) : common_(std::make_unique<Common>()) {
 
 Server::~Server() {
   stop();
+}
+
+void Server::make_presence() {
+  PresenceOptions presence;
+  presence.publishes = common_->options.publishes_presence;
+  presence.events = common_->options.events;
+  presence.changed = common_->options.presence_changed;
+  presence.wants_publishing = [this] {
+    if (!common_->stopped && !common_->cores.empty()) {
+      common_->cores.front()->run_after(presence_gathers, [this] { publish_presence(); });
+    }
+  };
+  common_->presence = std::make_unique<PresenceTable>(std::move(presence));
+}
+
+void Server::publish_presence() {
+  publish_all(common_->presence->take());
 }
 
 void Server::bind_listeners() {
@@ -65,6 +88,12 @@ void Server::bind_listeners() {
 
 bool Server::load(storage::Family family, std::string_view key, std::string_view value, Now now) {
   bool sound = true;
+  if (family == storage::Family::retained && key.ends_with("/presence")) {
+    std::string_view record = value;
+    if (const mqtt::BlockPtr block = mqtt::decode_record(record)) {
+      common_->presence->restore(key, as_text(block->payload()), now.wall);
+    }
+  }
   for (const auto& core : common_->cores) {
     sound = core->shard().load(family, key, value, now) && sound;
   }
@@ -83,6 +112,9 @@ void Server::start() {
   for (const auto& core : common_->cores) {
     core->listen();
   }
+  common_->cores.front()->run_after(presence_grace, [this] {
+    common_->presence->end_grace(read_clocks().wall);
+  });
 }
 
 void Server::stop() {
@@ -90,6 +122,8 @@ void Server::stop() {
     return;
   }
   running_ = false;
+  common_->presence->shut_down(read_clocks().wall);
+  publish_all(common_->presence->take());  // goes to the cores before the word to stop
   common_->stopped = true;
   for (const auto& core : common_->cores) {
     core->stop();

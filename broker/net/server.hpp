@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,14 +50,37 @@ class Server final : public plugin::AdminView {
                               std::function<void(std::uint64_t closed)> done) override;
   void disconnect_key(std::string fingerprint, mqtt::Reason reason,
                       std::function<void(std::uint64_t closed)> done) override;
+  void disconnect_client(std::string owner, std::string client_id,
+                         std::function<void(ClientOutcome)> done) override;
+  void remove_session(std::string owner, std::string client_id,
+                      std::function<void(ClientOutcome)> done) override;
   void list_clients(ClientQuery query,
                     std::function<void(std::vector<plugin::ClientInfo>)> done) override;
   bool loops_alive(std::uint32_t seconds) const override;
+  std::optional<plugin::Presence> presence_of(std::string_view device) const override;
+
+  /// Has `owner` judged again within a moment, together with others that come meanwhile: for hooks
+  /// that are called for every change. Whoever wants to hear how many sessions it was calls
+  /// reevaluate(). Any thread.
+  void rights_changed(std::string owner);
+
+  /// A device is registered no more: once its connections have ended (see reevaluate()), nothing
+  /// is left of its presence. Any thread.
+  void forget_device(std::string_view device);
 
  private:
   void bind_listeners();
+  void make_presence();
+  void publish_presence();
+  void publish_all(std::vector<plugin::BrokerMessage> messages);
+  void end_client(const std::string& key, shard::Shard::Ending what,
+                  std::function<void(ClientOutcome)> done);
+
+  void judge_changed();
 
   std::unique_ptr<Common> common_;
+  std::mutex changed_mutex_;
+  std::set<std::string, std::less<>> changed_owners_;
   std::vector<std::uint16_t> ports_;
   bool running_ = false;
 };

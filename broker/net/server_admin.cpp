@@ -17,6 +17,12 @@ namespace {
 // Sessions that one core ends before it serves others again.
 constexpr std::uint32_t disconnects_per_slice = 32;
 constexpr std::uint32_t clients_per_answer_max = 1'000;
+// Changes of rights that come within this time are judged together, and above that number by a walk
+// over all sessions.
+constexpr Milliseconds changes_gather{20};
+constexpr std::size_t owners_judged_one_by_one = 1'000;
+// Messages by the broker that one turn routes when they come together.
+constexpr std::size_t messages_per_turn = 64;
 // Strings and binary data of MQTT are no longer than this.
 constexpr std::size_t properties_bytes_max = 65'535;
 
@@ -159,6 +165,32 @@ void Server::reevaluate(std::string owner, std::function<void(std::uint64_t ende
   }
 }
 
+void Server::rights_changed(std::string owner) {
+  bool first = false;
+  {
+    const std::lock_guard lock(changed_mutex_);
+    first = changed_owners_.empty();
+    changed_owners_.insert(std::move(owner));
+  }
+  if (first && !common_->stopped) {
+    common_->cores.front()->run_after(changes_gather, [this] { judge_changed(); });
+  }
+}
+
+void Server::judge_changed() {
+  std::set<std::string, std::less<>> owners;
+  {
+    const std::lock_guard lock(changed_mutex_);
+    owners.swap(changed_owners_);
+  }
+  if (owners.size() > owners_judged_one_by_one) {
+    owners = {std::string{}};
+  }
+  for (const std::string& owner : owners) {
+    reevaluate(owner, [](std::uint64_t) {});
+  }
+}
+
 // To the core that keeps the topic's retained message, so that two messages of one topic cannot
 // overtake each other.
 void Server::publish(plugin::BrokerMessage message, std::function<void(storage::Status)> done) {
@@ -186,6 +218,64 @@ void Server::publish(plugin::BrokerMessage message, std::function<void(storage::
     shard.publish(
         message, [answer](storage::Status status) { answer->give(std::move(status)); }, now);
   });
+}
+
+// Messages of one topic keep their order: they go to the same core.
+void Server::publish_all(std::vector<plugin::BrokerMessage> messages) {
+  std::vector<std::vector<plugin::BrokerMessage>> by_core(common_->options.core_count);
+  const auto send = [this, &by_core](std::size_t index) {
+    if (by_core[index].empty()) {
+      return;
+    }
+    common_->cores[index]->post(
+        [batch = std::exchange(by_core[index], {})](shard::Shard& shard, Now now) {
+          for (const plugin::BrokerMessage& message : batch) {
+            shard.publish(message, nullptr, now);
+          }
+        });
+  };
+  for (plugin::BrokerMessage& message : messages) {
+    const std::size_t index =
+        keyed_hash(common_->options.hash_key, message.topic) % common_->options.core_count;
+    by_core[index].push_back(std::move(message));
+    if (by_core[index].size() == messages_per_turn) {
+      send(index);
+    }
+  }
+  for (std::size_t index = 0; index < by_core.size(); ++index) {
+    send(index);
+  }
+}
+
+std::optional<plugin::Presence> Server::presence_of(std::string_view device) const {
+  return common_->presence->presence_of(device);
+}
+
+void Server::forget_device(std::string_view device) {
+  common_->presence->forget(device);
+}
+
+void Server::end_client(const std::string& key, shard::Shard::Ending what,
+                        std::function<void(ClientOutcome)> done) {
+  const auto outcome = std::make_shared<Gathering<ClientOutcome>>(std::move(done));
+  const CoreIndex home =
+      shard::home_core(common_->options.hash_key, key, common_->options.core_count);
+  outcome->add([](ClientOutcome& value) { value = ClientOutcome::not_found; });
+  common_->cores[home.value]->post([key, what, outcome](shard::Shard& shard, Now now) {
+    const ClientOutcome found = shard.end_client(key, what, now);
+    outcome->add([found](ClientOutcome& value) { value = found; });
+  });
+}
+
+void Server::disconnect_client(std::string owner, std::string client_id,
+                               std::function<void(ClientOutcome)> done) {
+  end_client(shard::session_key(owner, client_id), shard::Shard::Ending::connection,
+             std::move(done));
+}
+
+void Server::remove_session(std::string owner, std::string client_id,
+                            std::function<void(ClientOutcome)> done) {
+  end_client(shard::session_key(owner, client_id), shard::Shard::Ending::session, std::move(done));
 }
 
 void Server::list_clients(ClientQuery query,

@@ -11,6 +11,7 @@
 #include "base/counters.hpp"
 #include "mqtt/packet.hpp"
 #include "mqtt/reason.hpp"
+#include "plugin/presence.hpp"
 #include "storage/status.hpp"
 
 namespace skerry::plugin {
@@ -21,6 +22,7 @@ struct ClientInfo {
   std::string client_id;
   bool connected = false;
   std::string peer_address;
+  std::string certificate_serial;  ///< of what opened it; empty without a certificate
   std::uint8_t protocol_version = 5;
   std::uint32_t subscription_count = 0;
   std::uint32_t queued_messages = 0;
@@ -37,7 +39,7 @@ struct BrokerMessage {
   std::optional<std::string> correlation_data;
 };
 
-class AdminView {
+class AdminView : public PresenceView {
  public:
   virtual ~AdminView() = default;
 
@@ -72,6 +74,14 @@ class AdminView {
                                       std::function<void(std::uint64_t closed)> done) = 0;
   virtual void disconnect_key(std::string fingerprint, mqtt::Reason reason,
                               std::function<void(std::uint64_t closed)> done) = 0;
+
+  /// Ends the connection of one client (DISCONNECT 0x98): it may come back. Any thread.
+  enum class ClientOutcome : std::uint8_t { done, not_found, not_connected };
+  virtual void disconnect_client(std::string owner, std::string client_id,
+                                 std::function<void(ClientOutcome)> done) = 0;
+  /// Ends a session with all that waits in it, and its connection if there is one.
+  virtual void remove_session(std::string owner, std::string client_id,
+                              std::function<void(ClientOutcome)> done) = 0;
 
   /// Sessions of `owner` (empty: all), sorted by owner and client id, starting behind the pair
   /// (after_owner, after_client_id), at most `limit` (1 … 1000). `done` as above.

@@ -36,6 +36,45 @@ constexpr bool ends_rights(CloseCause cause) noexcept {
   return cause >= CloseCause::not_authorized;
 }
 
+/// The stable name of a cause, as presence shows it.
+constexpr const char* name_of(CloseCause cause) noexcept {
+  switch (cause) {
+    case CloseCause::client_disconnected:
+      return "normal";
+    case CloseCause::disconnect_with_will:
+      return "disconnect_with_will";
+    case CloseCause::connection_lost:
+      return "connection_lost";
+    case CloseCause::keep_alive_timeout:
+      return "keep_alive_timeout";
+    case CloseCause::protocol_error:
+      return "protocol_error";
+    case CloseCause::taken_over:
+      return "session_taken_over";
+    case CloseCause::administrative:
+      return "administrative_action";
+    case CloseCause::server_shutdown:
+      return "server_shutdown";
+    case CloseCause::slow_consumer:
+      return "slow_consumer";
+    case CloseCause::storage_failure:
+      return "storage_failure";
+    case CloseCause::not_authorized:
+      return "not_authorized";
+    case CloseCause::expired:
+      return "expired";
+    case CloseCause::revoked:
+      return "revoked";
+    case CloseCause::suspended:
+      return "suspended";
+    case CloseCause::retired:
+      return "retired";
+    case CloseCause::erased:
+      return "erased";
+  }
+  return "unknown";
+}
+
 class Link {
  public:
   /// Where encoded packets are appended. The caller calls output_changed() afterwards.

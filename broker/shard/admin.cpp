@@ -17,9 +17,33 @@ Shard::DisconnectProgress Shard::disconnect_owner(std::string_view owner, mqtt::
       progress.done = false;
       return progress;
     }
-    shard.end_session(*at->second, reason, CloseCause::revoked, now);
+    shard.end_session(*at->second, reason, CloseCause::administrative, now);
     ++progress.closed;
   }
+}
+
+plugin::AdminView::ClientOutcome Shard::end_client(const std::string& key, Ending what, Now now) {
+  using Outcome = plugin::AdminView::ClientOutcome;
+  Impl& shard = *impl_;
+  const auto found = shard.sessions.find(key);
+  if (found == shard.sessions.end()) {
+    return Outcome::not_found;
+  }
+  Session& session = *found->second;
+  const bool ends = what == Ending::session;
+  if (!session.connected() && !ends) {
+    return Outcome::not_connected;
+  }
+  if (ends) {  // its will is due at its end like that of any session
+    session.set_expiry_seconds(0);
+  }
+  if (session.connected()) {
+    shard.end_connection(session, mqtt::Reason::administrative_action,
+                         "an operator has ended this connection", CloseCause::administrative, now);
+  } else {
+    shard.remove_session(session, true, now);
+  }
+  return Outcome::done;
 }
 
 std::vector<plugin::ClientInfo> Shard::list_clients(
@@ -42,6 +66,7 @@ std::vector<plugin::ClientInfo> Shard::list_clients(
          .client_id = std::string(session.client_id()),
          .connected = session.connected(),
          .peer_address = session.peer_address(),
+         .certificate_serial = session.identity().certificate_serial,
          .protocol_version = static_cast<std::uint8_t>(session.version()),
          .subscription_count = static_cast<std::uint32_t>(session.subscriptions().size()),
          .queued_messages = static_cast<std::uint32_t>(session.queued_count())});

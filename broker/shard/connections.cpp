@@ -90,6 +90,8 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
                   "the will topic may not be published by this client");
   }
   const std::string key = session_key(request.identity.owner(), request.client_id);
+  // Before the other goes, so that a device which takes over its own session is never offline.
+  tell_connected(request.identity, request.peer_address, now);
   const auto found = sessions.find(key);
   if (found != sessions.end()) {
     Session& old = *found->second;
@@ -109,6 +111,7 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
   const auto resumed = sessions.find(key);
   if (resumed == sessions.end() &&
       sessions.size() >= options.limits.sessions_max / options.core_count + 1) {
+    tell_disconnected(request.identity, CloseCause::administrative, now);
     return refuse(link, connect->version, mqtt::Reason::quota_exceeded,
                   "the server keeps as many sessions as it is allowed to");
   }
@@ -271,14 +274,40 @@ void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const ch
   link->output_changed();
   outside.log(1, "connection ended by server", session.client_id(), what);
   const bool keep_will = !session::ends_rights(cause) && cause != CloseCause::server_shutdown;
+  tell_disconnected(session.identity(), cause, now);
   detach(session, keep_will, now);
   link->close(cause);
 }
 
 void Shard::Impl::client_disconnected(Session& session, bool with_will, Now now) {
   session::Link* link = session.link();
+  const CloseCause cause =
+      with_will ? CloseCause::disconnect_with_will : CloseCause::client_disconnected;
+  tell_disconnected(session.identity(), cause, now);
   detach(session, with_will, now);  // [MQTT-3.14.4-3]: without, the will is gone
-  link->close(with_will ? CloseCause::disconnect_with_will : CloseCause::client_disconnected);
+  link->close(cause);
+}
+
+namespace {
+
+/// Presence is that of devices which have proven who they are.
+bool has_presence(const plugin::Identity& identity) noexcept {
+  return identity.kind == plugin::IdentityKind::device && !identity.certificate_serial.empty();
+}
+
+}  // namespace
+
+void Shard::Impl::tell_connected(const plugin::Identity& identity, const std::string& address,
+                                 Now now) {
+  if (options.presence != nullptr && has_presence(identity)) {
+    options.presence->connected(identity, address, now);
+  }
+}
+
+void Shard::Impl::tell_disconnected(const plugin::Identity& identity, CloseCause cause, Now now) {
+  if (options.presence != nullptr && has_presence(identity)) {
+    options.presence->disconnected(identity, session::name_of(cause), now);
+  }
 }
 
 void Shard::Impl::detach(Session& session, bool keep_will, Now now) {

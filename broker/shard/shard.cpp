@@ -65,9 +65,10 @@ void Shard::on_violation(SessionId id, mqtt::Violation violation, Now now) {
   }
 }
 
-void Shard::on_closed(SessionId id, session::CloseCause, Now now) {
+void Shard::on_closed(SessionId id, session::CloseCause cause, Now now) {
   session::Session* session = impl_->find(id);
   if (session != nullptr && session->connected()) {
+    impl_->tell_disconnected(session->identity(), cause, now);
     impl_->detach(*session, true, now);  // [MQTT-3.1.2-8]: no DISCONNECT came
   }
 }

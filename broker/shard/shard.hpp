@@ -25,6 +25,7 @@
 #include "plugin/authorizer.hpp"
 #include "plugin/identity.hpp"
 #include "plugin/message_tap.hpp"
+#include "plugin/presence.hpp"
 #include "plugin/standing.hpp"
 #include "session/link.hpp"
 #include "shard/outside.hpp"
@@ -60,6 +61,7 @@ struct ShardOptions {
   /// Is the queue of a session dropped when its certificate is revoked or its device suspended?
   /// That of retired and erased devices always is.
   bool drop_revoked_queues = true;
+  plugin::PresenceSink* presence = nullptr;  ///< may be null
   Counters* counters = nullptr;
   /// Gives numbers for messages, sessions and groups that are never used again; shared by all
   /// cores.
@@ -167,6 +169,12 @@ class Shard {
   /// opened, at most `limit` in this call.
   DisconnectProgress disconnect_credential(std::string_view credential, mqtt::Reason reason,
                                            std::uint32_t limit, Now now);
+
+
+  /// Ends the connection of one session, which keeps its right to come back; with `session` the
+  /// session as well.
+  enum class Ending : std::uint8_t { connection, session };
+  plugin::AdminView::ClientOutcome end_client(const std::string& key, Ending what, Now now);
 
   std::vector<plugin::ClientInfo> list_clients(const plugin::AdminView::ClientQuery& query) const;
 

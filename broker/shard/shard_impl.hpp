@@ -121,6 +121,8 @@ struct Shard::Impl final : session::Host {
                           const mqtt::Connect& connect, std::uint16_t keep_alive,
                           bool present) const;
   void detach(Session& session, bool keep_will, Now now);
+  void tell_connected(const plugin::Identity& identity, const std::string& address, Now now);
+  void tell_disconnected(const plugin::Identity& identity, CloseCause cause, Now now);
   void write_farewell(Session& session, mqtt::Reason reason, const char* what);
   void store_session(Session& session, bool connected, Now now);
   void store_subscriptions(const Session& session);

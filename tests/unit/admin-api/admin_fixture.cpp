@@ -23,6 +23,26 @@ void NotingView::reevaluate(std::string owner, std::function<void(std::uint64_t)
   done(2);
 }
 
+void NotingView::disconnect_client(std::string owner, std::string client_id,
+                                   std::function<void(ClientOutcome)> done) {
+  for (plugin::ClientInfo& client : clients) {
+    if (client.owner == owner && client.client_id == client_id) {
+      disconnected.push_back(owner + " " + client_id);
+      return done(std::exchange(client.connected, false) ? ClientOutcome::done
+                                                         : ClientOutcome::not_connected);
+    }
+  }
+  done(ClientOutcome::not_found);
+}
+
+void NotingView::remove_session(std::string owner, std::string client_id,
+                                std::function<void(ClientOutcome)> done) {
+  const auto gone = std::erase_if(clients, [&](const plugin::ClientInfo& client) {
+    return client.owner == owner && client.client_id == client_id;
+  });
+  done(gone > 0 ? ClientOutcome::done : ClientOutcome::not_found);
+}
+
 void NotingView::list_clients(ClientQuery query,
                               std::function<void(std::vector<plugin::ClientInfo>)> done) {
   std::vector<plugin::ClientInfo> found;

@@ -30,11 +30,20 @@ struct NotingView : plugin::AdminView {
   }
   void list_clients(ClientQuery query,
                     std::function<void(std::vector<plugin::ClientInfo>)> done) override;
+  void disconnect_client(std::string owner, std::string client_id,
+                         std::function<void(ClientOutcome)> done) override;
+  void remove_session(std::string owner, std::string client_id,
+                      std::function<void(ClientOutcome)> done) override;
+  std::optional<plugin::Presence> presence_of(std::string_view device) const override {
+    const auto found = presence.find(device);
+    return found == presence.end() ? std::nullopt : std::optional(found->second);
+  }
   bool loops_alive(std::uint32_t) const override { return alive; }
 
-  std::vector<std::string> disconnected;    ///< owners
-  std::vector<std::string> judged;          ///< owners, by reevaluate()
-  std::vector<plugin::ClientInfo> clients;  ///< sorted by owner and client id
+  std::map<std::string, plugin::Presence, std::less<>> presence;  ///< by device
+  std::vector<std::string> disconnected;                          ///< owners, and "owner client id"
+  std::vector<std::string> judged;                                ///< owners, by reevaluate()
+  std::vector<plugin::ClientInfo> clients;                        ///< sorted by owner and client id
   bool alive = true;
   std::mutex mutex;  ///< guards `judged`: the committer's thread asks
 };

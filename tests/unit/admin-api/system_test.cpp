@@ -186,3 +186,20 @@ TEST_CASE("times, cursors and entity tags are read and written exactly") {
   CHECK_FALSE(if_match_holds("W/\"1\"", "\"1\""));
   CHECK_FALSE(if_match_holds("", "\"1\""));
 }
+
+TEST_CASE("one client is disconnected, one session removed, by names with any character") {
+  AdminFixture admin;
+  admin.view.clients.push_back(
+      {.owner = "device:b", .client_id = "a/b:disconnect", .connected = true});
+  const std::string path = "/api/v1/clients/device%3Ab/a%2Fb%3Adisconnect";
+  CHECK(admin.call({"POST", path + ":disconnect"}).status == 204);
+  CHECK(admin.view.disconnected == std::vector<std::string>{"device:b a/b:disconnect"});
+  const auto again = admin.call({"POST", path + ":disconnect"});
+  CHECK(again.status == 409);
+  CHECK(code_of(again) == "client_not_connected");
+  CHECK(admin.call({"DELETE", path}).status == 204);
+  const auto gone = admin.call({"DELETE", path});
+  CHECK(gone.status == 404);
+  CHECK(code_of(gone) == "client_not_found");
+  CHECK(admin.call({"POST", path + ":disconnect"}).status == 404);
+}

@@ -31,7 +31,7 @@ const Mistake mistakes[] = {
      "s.yaml:1: unknown key \"zzzzzzzzz\" in log; known keys are level, format"},
     {"cluster: {}",
      "s.yaml:1: unknown key \"cluster\"; known keys are data_dir, cores, log, listeners, limits, "
-     "persistence, twin, identity, admin, metrics"},
+     "persistence, authorization, twin, identity, admin, metrics"},
     {"- a", "s.yaml:1: the file must be a map of keys and values"},
     {"log: debug", "s.yaml:1: log must be a map of keys and values"},
     {"log:", "s.yaml:1: log has no value"},

@@ -69,6 +69,7 @@ void World::build() {
                                              .tap = options_.tap,
                                              .still_valid = options_.still_valid,
                                              .drop_revoked_queues = options_.drop_revoked_queues,
+                                             .presence = options_.presence,
                                              .counters = counters_[core].get(),
                                              .next_id = &next_id_,
                                              .restore = restore},

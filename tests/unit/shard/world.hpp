@@ -157,6 +157,7 @@ struct WorldOptions {
   plugin::MessageTap* tap = nullptr;
   StillValid still_valid;
   bool drop_revoked_queues = true;
+  plugin::PresenceSink* presence = nullptr;
 };
 
 class World {
