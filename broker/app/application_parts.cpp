@@ -246,6 +246,7 @@ void Application::Impl::make_server() {
   };
   network.drop_revoked_queues = configuration.authorization.on_revocation == OnRevocation::drop;
   network.publishes_presence = configuration.twin.presence;
+  network.events = &events;
   network.presence_changed = [this](std::string_view device, bool online, WallTime when) {
     index->note_presence(device, online, when);
   };

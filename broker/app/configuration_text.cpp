@@ -123,8 +123,14 @@ std::string configuration_text(const Configuration& configuration) {
   for (const ListenerConfiguration& listener : configuration.listeners) {
     text += listener_text(listener);
   }
-  "\n  interval: " + format_duration(configuration.persistence.interval) +
-      "\n\nauthorization:\n"
+  text += "\n" + limits_text(configuration.limits) +
+          "\npersistence:\n"
+          "  # commit: acknowledged means stored; interval, none: a crash may lose that much\n"
+          "  sync: " +
+          std::string(name_of(configuration.persistence.sync)) +
+          "\n  interval: " + format_duration(configuration.persistence.interval) + "\n\n";
+  text +=
+      std::string("authorization:\n") +
       "  # the queue of a device that is suspended or whose certificate is revoked: drop, keep\n"
       "  on_revocation: " +
       (configuration.authorization.on_revocation == OnRevocation::drop ? "drop" : "keep") + "\n\n";
