@@ -68,7 +68,6 @@ TEST_CASE("a device that comes and goes is said to be online and offline") {
   scene.table.disconnected(device("d"), "normal", at(7));
   CHECK(scene.asked == 1);
   const std::string place = R"("address":"192.0.2.7:1","certificateSerial":"0a"})";
-  const std::string place = R"("address":"192.0.2.7:1","certificateSerial":"0a"})";
   const std::string on = R"({"online":true,"ts":5,"reason":"connected",)" + place;
   const std::string off = R"({"online":false,"ts":7,"reason":"normal",)" + place;
   CHECK(scene.published() == "devices/d/presence" + on + "\n" + "devices/d/presence" + off + "\n");
