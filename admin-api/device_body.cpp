@@ -239,8 +239,12 @@ std::optional<WallTime> read_time(std::string_view text) {
   if (text.size() < 20 || text.size() > 64 || text[4] != '-' || text[0] < '0' || text[0] > '9') {
     return std::nullopt;
   }
+  // What a zone moves out of the years 1 … 9999 could not be written again.
+  constexpr std::int64_t earliest = -62'135'596'800'000;
+  constexpr std::int64_t latest = 253'402'300'799'999;
   const auto time = twin::parse_instant(text, WallTime{});
-  return time ? std::optional{wall_from_epoch(*time)} : std::nullopt;
+  return time && *time >= earliest && *time <= latest ? std::optional{wall_from_epoch(*time)}
+                                                      : std::nullopt;
 }
 
 Result<auth::KeyWish, BodyFault> read_key_body(const json::value& value, Kind kind,

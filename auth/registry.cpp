@@ -121,13 +121,7 @@ void DeviceRegistry::load_entry(std::string_view key, std::string_view value, Lo
 
 /// Everything that is found otherwise than by id and key.
 void DeviceRegistry::index_details(const Device& device) {
-  if (device.not_after) {
-    expiries_.emplace(*device.not_after, device.id);
-  }
   for (const DeviceKey& key : device.keys) {
-    if (key.not_after) {
-      expiries_.emplace(*key.not_after, device.id);
-    }
     for (const DeviceCertificate& certificate : key.certificates) {
       ids_by_serial_.emplace(TextHash{}(certificate.serial), device.id);
     }
@@ -139,13 +133,7 @@ void DeviceRegistry::index_details(const Device& device) {
 }
 
 void DeviceRegistry::unindex_details(const Device& device) {
-  if (device.not_after) {
-    expiries_.erase({*device.not_after, device.id});
-  }
   for (const DeviceKey& key : device.keys) {
-    if (key.not_after) {
-      expiries_.erase({*key.not_after, device.id});
-    }
     for (const DeviceCertificate& certificate : key.certificates) {
       const auto [begin, end] = ids_by_serial_.equal_range(TextHash{}(certificate.serial));
       const auto at =
@@ -265,26 +253,6 @@ std::vector<RevokedCertificate> DeviceRegistry::revocations_of(std::string_view 
     }
   }
   return found;
-}
-
-std::optional<WallTime> DeviceRegistry::next_expiry(WallTime after) const {
-  const std::shared_lock lock{mutex_};
-  const auto at = expiries_.lower_bound({after + Milliseconds{1}, std::string{}});
-  return at == expiries_.end() ? std::nullopt : std::optional{at->first};
-}
-
-std::vector<std::string> DeviceRegistry::expired_between(WallTime after, WallTime until) const {
-  std::vector<std::string> ids;
-  {
-    const std::shared_lock lock{mutex_};
-    for (auto at = expiries_.lower_bound({after + Milliseconds{1}, std::string{}});
-         at != expiries_.end() && at->first <= until; ++at) {
-      ids.push_back(at->second);
-    }
-  }
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  return ids;
 }
 
 }  // namespace skerry::auth

@@ -262,11 +262,6 @@ class DeviceRegistry {
   /// Grows when a certificate is revoked: time for a new CRL.
   std::uint64_t revocation_epoch() const noexcept { return revocation_epoch_; }
 
-  /// The next end of a device's or a key's right behind `after`: time to judge live sessions again.
-  std::optional<WallTime> next_expiry(WallTime after) const;
-  /// Devices that have such an end in (after, until], each once.
-  std::vector<std::string> expired_between(WallTime after, WallTime until) const;
-
  private:
   struct Entry {
     DevicePointer visible;  ///< what is durable; null while the creation is under way
@@ -373,8 +368,7 @@ class DeviceRegistry {
   std::unordered_map<KeyHash, std::string, KeyHashHash> ids_by_key_;
   /// Hash of a serial → id of a visible device; a candidate to look at, not a proof.
   std::unordered_multimap<std::size_t, std::string> ids_by_serial_;
-  std::set<std::pair<WallTime, std::string>> expiries_;  ///< ends of devices and keys
-  std::set<std::pair<WallTime, std::string>> pending_;   ///< by the time of the request
+  std::set<std::pair<WallTime, std::string>> pending_;  ///< by the time of the request
   std::map<std::string, std::size_t, std::less<>> pending_by_address_;
   TextMap<WallTime> rejected_;           ///< fingerprint → when
   TextMap<Revocation> revoked_;          ///< by serial

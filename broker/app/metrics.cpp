@@ -191,8 +191,16 @@ void add_twin(Page& page, const MetricsSources& sources) {
               static_cast<double>(sources.events.listener_count()));
   page.single("skerry_events_lost_total", "Events that a live stream was too slow for",
               MetricType::Counter, static_cast<double>(sources.events.lost_count()));
-  page.single("skerry_devices", "Registered devices", MetricType::Gauge,
-              static_cast<double>(sources.devices()));
+}
+
+void add_registry(Page& page, const auth::DeviceRegistry& registry) {
+  page.single("skerry_devices", "Registered devices, pending ones included", MetricType::Gauge,
+              static_cast<double>(registry.size()));
+  page.single("skerry_devices_pending", "Devices that wait for approval", MetricType::Gauge,
+              static_cast<double>(registry.pending_count()));
+  page.single("skerry_approvals_refused_total",
+              "Unknown devices refused because too many wait for approval", MetricType::Counter,
+              static_cast<double>(registry.approvals_refused()));
 }
 
 struct SeriesRow {
@@ -297,6 +305,7 @@ std::string metrics_text(const MetricsSources& sources) {
   add_storage(page, sources.committer, sources.store);
   add_twin(page, sources);
   add_series(page, sources.series);
+  add_registry(page, sources.registry);
   add_process(page, sources.version);
   return page.text();
 }

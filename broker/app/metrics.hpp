@@ -2,10 +2,10 @@
 // nothing here is counted twice. The names are a contract: see README.md of this folder.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "admin-api/event_hub.hpp"
+#include "auth/registry.hpp"
 #include "plugin/admin_view.hpp"
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
@@ -21,7 +21,7 @@ struct MetricsSources {
   const twin::TelemetryTap& tap;
   const admin_api::EventHub& events;
   const twin::series::SeriesStatistics& series;
-  std::function<std::size_t()> devices;  ///< registered ones
+  const auth::DeviceRegistry& registry;
   std::string version;
 };
 
