@@ -323,8 +323,8 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 }
 
 std::string Application::Impl::metrics() const {
-  return metrics_text({*server, *committer, *store, *tap, events, series->statistics(), *registry,
-                       version()});
+  return metrics_text(
+      {*server, *committer, *store, *tap, events, series->statistics(), *registry, version()});
 }
 
 std::vector<std::string> Application::Impl::not_ready_reasons() const {
