@@ -5,6 +5,7 @@ import tempfile
 
 import check_floors
 import check_sizes
+import check_threats
 
 
 def with_file(name, text, check):
@@ -43,4 +44,26 @@ SIZE_CASES = [
 ]
 for name, text, bad in SIZE_CASES:
     assert bool(with_file(name, text, check_sizes.breaches)) == bad, (name, text[:60])
-print(f"{len(FLOOR_CASES) + len(SIZE_CASES)} cases: fine")
+ROWS = "".join(f"| {n} | a threat | `test_known` |\n" for n in check_threats.NUMBERS)
+KNOWN = "def test_known(self):\n"
+
+
+def threats(document, tests):
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for name, text in (("docs/threats.md", document), ("tests/integration/a_test.py", tests)):
+            (root / name).parent.mkdir(parents=True)
+            (root / name).write_text(text)
+        return check_threats.problems_of(root)
+
+
+THREAT_CASES = [
+    (ROWS, KNOWN, False),
+    (ROWS.replace("| 7 | a threat | `test_known` |\n", ""), KNOWN, True),
+    (ROWS.replace("| 7 | a threat | `test_known` |", "| 7 | a threat | |"), KNOWN, True),
+    (ROWS, "", True),
+    (ROWS, KNOWN + "def test_threat_07_without_a_row(self):\n", True),
+]
+for document, tests, bad in THREAT_CASES:
+    assert bool(threats(document, tests)) == bad, (document[:40], tests)
+print(f"{len(FLOOR_CASES) + len(SIZE_CASES) + len(THREAT_CASES)} cases: fine")
