@@ -64,7 +64,8 @@ class Devices(Case):
     def setUpClass(cls):
         for number, (name, tag) in enumerate((("a", "lab"), ("b", "lab"), ("c", "roof"))):
             ctl("devices", "add", f"one-{name}", "--fingerprint", fingerprint(number + 1), "--tag",
-                tag, "--tag", "all", "--name", f"Pump {name}, old", "--attribute", f"site=s{number}")
+                tag, "--tag", "all", "--name", f"Pump {name}, old", "--attribute",
+                f"site=s{number}")
 
     def ids(self, *words):
         return ctl("devices", "list", "-q", *words).split()

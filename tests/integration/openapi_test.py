@@ -150,7 +150,8 @@ class Tokens(Case):
     def test_tokens(self):
         wish = {"user": "admin", "password": server.password, "name": "one more"}
         made = api.call("createToken", 201, json_body=wish, token=None).json
-        self.assertIn(made["id"], [item["id"] for item in api.call("listTokens", 200).json["items"]])
+        listed = api.call("listTokens", 200).json["items"]
+        self.assertIn(made["id"], [item["id"] for item in listed])
         api.call("deleteToken", 204, path={"id": made["id"]})
         self.code(api.call("deleteToken", 404, path={"id": made["id"]}), "token_not_found")
 
@@ -230,9 +231,11 @@ class Devices(Case):
 
     def test_keys(self):
         device = new_device()
-        more = {"fingerprint": fingerprint(10**9 + next(counter)), "notAfter": "2099-01-01T00:00:00Z"}
+        more = {"fingerprint": fingerprint(10**9 + next(counter)),
+                "notAfter": "2099-01-01T00:00:00Z"}
         api.call("addDeviceKey", 201, path=device, json_body=more)
-        api.call("addDeviceKey", 200, path=device, json_body=dict(more, notAfter="2098-01-01T00:00:00Z"))
+        sooner = dict(more, notAfter="2098-01-01T00:00:00Z")
+        api.call("addDeviceKey", 200, path=device, json_body=sooner)
         self.assertEqual(len(api.call("listDeviceKeys", 200, path=device).json["items"]), 2)
         api.call("listDeviceKeys", 404, path={"id": "none"})
         taken = new_device()["keys"][0]["fingerprint"]
@@ -272,7 +275,8 @@ class Approval(Case):
         shown = api.call("listDevices", 200, query={"filter": f"state:pending id:{path['id']}"})
         self.assertEqual(len(shown.json["items"]), 1)
         other = {"fingerprint": fingerprint(3)}
-        self.code(api.call("approveDevice", 409, path=path, json_body=other), "fingerprint_mismatch")
+        self.code(api.call("approveDevice", 409, path=path, json_body=other),
+                  "fingerprint_mismatch")
         self.code(api.call("approveDevice", 422, path=path, json_body={}), "field_missing",
                   "/fingerprint")
         device = api.call("approveDevice", 200, path=path, json_body={**body, "name": "x"}).json
@@ -282,7 +286,8 @@ class Approval(Case):
     def test_reject(self):
         path, body = self.pending()
         other = {"fingerprint": fingerprint(3)}
-        self.code(api.call("rejectDevice", 409, path=path, json_body=other), "fingerprint_mismatch")
+        self.code(api.call("rejectDevice", 409, path=path, json_body=other),
+                  "fingerprint_mismatch")
         self.code(api.call("rejectDevice", 422, path=path, json_body={}), "field_missing",
                   "/fingerprint")
         api.call("rejectDevice", 204, path=path, json_body=body)
@@ -355,7 +360,8 @@ class DeviceLists(Case):
 class Transfer(Case):
     def test_import_and_export(self):
         number = next(counter)
-        lines = f'{{"id":"i-{number}","keys":["{fingerprint(10**8 + number)}"],"tags":["in"]}}\nnonsense\n'
+        lines = (f'{{"id":"i-{number}","keys":["{fingerprint(10**8 + number)}"],'
+                 '"tags":["in"]}\nnonsense\n')
         answer = api.call("importDevices", 200, body=lines, content_type=NDJSON,
                           query={"dryRun": "true", "onConflict": "skip"})
         results = [openapi.json.loads(line) for line in answer.body.splitlines()]
@@ -510,12 +516,14 @@ class Services(Case):
 @needs("explainPolicy", "reload")
 class Policies(Case):
     def test_policies(self):
-        self.assertIn("line", [item["name"] for item in api.call("listPolicies", 200).json["items"]])
+        listed = api.call("listPolicies", 200).json["items"]
+        self.assertIn("line", [item["name"] for item in listed])
         api.call("listPolicies", 400, query={"limit": "x"})
         api.call("getPolicy", 200, path={"name": "line"})
         api.call("getPolicy", 404, path={"name": "none"})
         question = {"device": new_device()["id"], "action": "publish", "topic": "x"}
-        self.assertEqual(api.call("explainPolicy", 200, json_body=question).json["decision"], "deny")
+        explained = api.call("explainPolicy", 200, json_body=question).json
+        self.assertEqual(explained["decision"], "deny")
         self.code(api.call("explainPolicy", 422, json_body={**question, "topic": "x/#"}),
                   "field_invalid", "/topic")
 
@@ -527,7 +535,8 @@ class Policies(Case):
 class Audit(Case):
     def test_audit(self):
         device = new_device()
-        items = api.call("listAudit", 200, query={"object": device["id"], "from": "-1h"}).json["items"]
+        query = {"object": device["id"], "from": "-1h"}
+        items = api.call("listAudit", 200, query=query).json["items"]
         self.assertTrue(items or api.call("listAudit", 200).json["items"])
         for form in ("ndjson", "csv"):
             api.call("listAudit", 200, query={"format": form})

@@ -195,7 +195,8 @@ class Api:
     def _check_problem(what, answer):
         problem = answer.json
         assert problem["status"] == answer.status, f"{what}: its body says {problem['status']}"
-        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", problem["code"]), f"{what}: {problem['code']}"
+        code = problem["code"]
+        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", code), f"{what}: {code}"
         for member in ("title", "detail", "instance", "requestId"):
             assert problem.get(member), f"{what}: the problem has no {member}"
 
