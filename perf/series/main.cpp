@@ -31,12 +31,18 @@ void remark(const std::string& what, double value, const std::string& unit) {
   std::printf("| %-52s | %10.3f %-10s | %9s |     |\n", what.c_str(), value, unit.c_str(), "");
 }
 
+void remark(const Questions& questions) {
+  remark("  p50", questions.p50_milliseconds, "ms");
+  remark("  p50 of CPU time", questions.cpu_milliseconds, "ms");
+}
+
 bool measure_writing(const std::string& directory, int jitter, double bytes_max) {
   const Written written = write_mixed_profile({directory, 200, 10, 8'640, jitter});
   const std::string name = jitter == 0 ? "snapped" : "±50 ms";
   bool met = true;
   if (jitter != 0) {
     met &= report({"append + write, one thread", written.samples_per_second / 1e6, 2, true, "M/s"});
+    remark("  by CPU time of that thread", written.samples_per_cpu_second / 1e6, "M/s");
     remark("  until all of it is in chunks too", written.sealed_per_second / 1e6, "M/s");
     remark("  CPU of the whole process", written.cpu_seconds_per_million, "s/M");
     remark("  resident memory at the end", written.resident_mebibytes, "MiB");
@@ -57,11 +63,13 @@ int main(int count, char** words) {
   met &= measure_writing(directory + "/snapped", 0, 1.3);
   const Questions day = ask_day(directory + "/jitter");
   met &= report({"24 h raw of one series, p99", day.p99_milliseconds, 5, false, "ms"});
-  remark("  p50", day.p50_milliseconds, "ms");
+  remark(day);
   const Questions month = ask_month(directory + "/month");
   met &= report({"30 d by 5 min of one series, p99", month.p99_milliseconds, 20, false, "ms"});
+  remark(month);
   const Questions fleet = ask_fleet(directory + "/fleet");
   met &= report({"latest of 10,000 devices, p99", fleet.p99_milliseconds, 50, false, "ms"});
+  remark(fleet);
   const double seconds = open_with_waiting(directory + "/waiting", 10'000'000);
   met &= report({"opening with 10 million samples that wait", seconds, 10, false, "s"});
   std::filesystem::remove_all(directory);

@@ -1,6 +1,8 @@
 // A series store on disk for the measurements.
 #pragma once
 
+#include <ctime>
+
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -24,6 +26,13 @@ inline void require(const storage::Status& status) {
     std::fprintf(stderr, "the store failed: %s\n", status.detail.c_str());
     std::exit(2);
   }
+}
+
+/// CPU time of the calling thread: what other work on the machine does not move.
+inline double thread_cpu_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 /// Writes are not synced, since the disk is not what is measured. Ends the program on a failure.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <random>
 #include <vector>
@@ -26,13 +27,17 @@ double seconds_since(Clock::time_point start) {
 Questions repeat(std::size_t times, const std::function<void()>& ask) {
   ask();  // Once to warm up.
   std::vector<double> milliseconds;
+  std::vector<double> cpu;
   for (std::size_t i = 0; i < times; ++i) {
     const Clock::time_point start = Clock::now();
+    const double cpu_start = thread_cpu_seconds();
     ask();
+    cpu.push_back((thread_cpu_seconds() - cpu_start) * 1000);
     milliseconds.push_back(seconds_since(start) * 1000);
   }
+  std::sort(cpu.begin(), cpu.end());
   std::sort(milliseconds.begin(), milliseconds.end());
-  return {milliseconds[times / 2], milliseconds[times * 99 / 100]};
+  return {milliseconds[times / 2], milliseconds[times * 99 / 100], cpu[times / 2]};
 }
 
 void put(OpenSeries& open, const std::string& device, std::span<const Sample> samples) {
@@ -68,8 +73,7 @@ Questions ask_month(const std::string& directory) {
   std::vector<Sample> samples;
   constexpr std::int64_t month = 30LL * 8'640;
   for (std::int64_t i = 0; i < month; ++i) {
-    temperature =
-        static_cast<double>(std::int64_t(temperature * 10) + std::int64_t(random() % 3) - 1) / 10;
+    temperature = std::nearbyint(temperature * 10 + static_cast<double>(random() % 3) - 1) / 10;
     const std::int64_t time = begin_time + 10'000 * i + std::int64_t(random() % 100);
     samples.push_back({"temperature", time, temperature, 0});
     samples.push_back({"count", time, i * 7, 0});

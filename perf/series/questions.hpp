@@ -9,6 +9,7 @@ namespace skerry::perf {
 struct Questions {
   double p50_milliseconds = 0;
   double p99_milliseconds = 0;
+  double cpu_milliseconds = 0;  ///< the median, in CPU time of the asking thread
 };
 
 /// All of one series in the store that write_mixed_profile() left in `directory`: 8,640 samples.

@@ -108,11 +108,13 @@ Written write_mixed_profile(const WritingPlan& plan) {
   Generator generator(plan.devices * plan.keys);
   std::vector<std::vector<Sample>> messages(plan.devices, std::vector<Sample>(plan.keys));
   double making = 0;
+  double making_cpu = 0;
+  double writing_cpu = 0;
   const double cpu_before = cpu_seconds();
   const Clock::time_point start = Clock::now();
-  double making_cpu = 0;
   for (std::size_t tick = 0; tick < plan.messages; ++tick) {
     const Clock::time_point make_start = Clock::now();
+    const double make_cpu_start = thread_cpu_seconds();
     for (std::size_t device = 0; device < plan.devices; ++device) {
       const std::int64_t time =
           begin_time + 10'000 * static_cast<std::int64_t>(tick) + generator.off(plan.jitter);
@@ -121,6 +123,8 @@ Written write_mixed_profile(const WritingPlan& plan) {
       }
     }
     making += seconds_since(make_start);
+    making_cpu += thread_cpu_seconds() - make_cpu_start;
+    const double cpu_start = thread_cpu_seconds();
     storage::Batch batch;
     for (std::size_t device = 0; device < plan.devices; ++device) {
       if (open.series->append("device-" + std::to_string(device), messages[device], batch) !=
@@ -134,8 +138,8 @@ Written write_mixed_profile(const WritingPlan& plan) {
       }
     }
     require(open.store->write(batch, false));
+    writing_cpu += thread_cpu_seconds() - cpu_start;
   }
-  making_cpu = making;
   const double writing = seconds_since(start) - making;
   open.series->stop();
   require(open.series->seal_all());
@@ -148,6 +152,7 @@ Written write_mixed_profile(const WritingPlan& plan) {
   const auto samples = static_cast<double>(plan.devices * plan.keys * plan.messages);
   Written written;
   written.samples_per_second = samples / writing;
+  written.samples_per_cpu_second = samples / writing_cpu;
   written.sealed_per_second = samples / sealing;
   written.cpu_seconds_per_million = cpu / samples * 1e6;
   written.chunk_bytes_per_sample =

@@ -16,8 +16,9 @@ struct WritingPlan {
 };
 
 struct Written {
-  double samples_per_second = 0;  ///< of append and write, without making the samples
-  double sealed_per_second = 0;   ///< samples by the time until all were in chunks
+  double samples_per_second = 0;      ///< of append and write, without making the samples
+  double samples_per_cpu_second = 0;  ///< the same by the writing thread's CPU time
+  double sealed_per_second = 0;       ///< samples by the time until all were in chunks
   double cpu_seconds_per_million = 0;
   double bytes_per_sample = 0;  ///< of the whole directory, compacted, without logs
   double chunk_bytes_per_sample = 0;
