@@ -1,6 +1,8 @@
 // AdminAccounts: the people who may ask for a token.
 #include "admin-api/accounts.hpp"
 
+#include <future>
+
 #include "crypto/password.hpp"
 #include "crypto/random.hpp"
 
@@ -51,7 +53,12 @@ AdminAccounts::Opened AdminAccounts::open(const storage::KvStore& store, bool re
   storage::Batch batch;
   batch.put(storage::Family::admin, std::string{key_prefix}.append(first_user),
             std::string(1, record_version) + *hash);
-  storage::Status status = committer_.write_and_wait(std::move(batch));
+  std::promise<storage::Status> stored;
+  audit_.submit(std::move(batch),
+                {"system", hashes_.contains(first_user) ? "user.password.reset" : "user.create",
+                 "user:" + std::string{first_user}, "ok", "", ""},
+                [&stored](const storage::Status& result) { stored.set_value(result); });
+  storage::Status status = stored.get_future().get();
   if (!status.ok()) {
     return {std::move(status), std::nullopt};
   }

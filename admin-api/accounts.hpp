@@ -9,14 +9,14 @@
 #include <string>
 #include <string_view>
 
-#include "storage/committer.hpp"
+#include "plugin/audit.hpp"
 #include "storage/kv_store.hpp"
 
 namespace skerry::admin_api {
 
 class AdminAccounts {
  public:
-  explicit AdminAccounts(storage::Committer& committer) : committer_(committer) {}
+  explicit AdminAccounts(plugin::AuditLog& audit) : audit_(audit) {}
   AdminAccounts(const AdminAccounts&) = delete;
   AdminAccounts& operator=(const AdminAccounts&) = delete;
 
@@ -35,7 +35,7 @@ class AdminAccounts {
   bool verify(std::string_view user, std::string_view password) const;
 
  private:
-  storage::Committer& committer_;
+  plugin::AuditLog& audit_;
   std::map<std::string, std::string, std::less<>> hashes_;  ///< user → encoded; fixed once opened
   std::string decoy_hash_;  ///< compared with for unknown users, so that time tells nothing
 };

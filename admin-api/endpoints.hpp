@@ -19,6 +19,7 @@
 #include "base/now.hpp"
 #include "http/endpoint.hpp"
 #include "plugin/admin_view.hpp"
+#include "plugin/audit.hpp"
 #include "storage/reader_pool.hpp"
 
 namespace skerry::admin_api {
@@ -51,6 +52,7 @@ struct AdminServices {
   AttemptLimits attempt_limits = {};
   /// Without it there are no endpoints of these.
   std::optional<CertificateServices> certificates = {};
+  plugin::AuditLog* audit = nullptr;  ///< hears of refused passwords; may be null
 };
 
 /// POST, GET /api/v1/tokens · DELETE /api/v1/tokens/{id} · GET, POST /api/v1/devices ·

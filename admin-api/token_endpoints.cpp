@@ -1,12 +1,16 @@
 // /api/v1/tokens: a password for a token, and what tokens there are.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/value_from.hpp>
 
+#include "admin-api/audited.hpp"
 #include "admin-api/handlers.hpp"
 #include "admin-api/rest.hpp"
+#include "base/limits.hpp"
 #include "crypto/password.hpp"
 #include "http/await.hpp"
 #include "http/json_body.hpp"
+#include "http/scope.hpp"
 
 namespace skerry::admin_api {
 namespace {
@@ -20,11 +24,58 @@ constexpr std::chrono::seconds life_max = std::chrono::days{366};
 constexpr std::string_view cursor_kind = "tokens";
 
 struct TokenWish {
-  std::string user;
+  std::string user;  ///< empty: a token asks instead of a password
   std::string password;
   std::string name = "token";
+  std::optional<std::vector<std::string>> scopes;
   std::chrono::seconds life = life_default;
 };
+
+/// `user` and `password`, which may both be left out when a token asks.
+std::optional<http::Response> read_credentials(const boost::json::object& body, bool by_token,
+                                               TokenWish& wish) {
+  if (by_token && !body.contains("user") && !body.contains("password")) {
+    return std::nullopt;
+  }
+  for (const auto& [field, target] :
+       {std::pair{"user", &wish.user}, {"password", &wish.password}}) {
+    auto text = http::string_field(body, field);
+    if (!text) {
+      return std::move(text).error();
+    }
+    *target = *std::move(text);
+  }
+  if (wish.user.empty()) {
+    return http::problem(422, "field_invalid", "\"user\" must not be empty", "/user");
+  }
+  if (wish.password.size() > crypto::password_bytes_max) {
+    return http::problem(422, "field_invalid", "the password is too long", "/password");
+  }
+  return std::nullopt;
+}
+
+std::optional<http::Response> read_scopes(const boost::json::object& body, TokenWish& wish) {
+  const boost::json::value* scopes = body.if_contains("scopes");
+  if (scopes == nullptr) {
+    return std::nullopt;
+  }
+  if (!scopes->is_array() || scopes->get_array().empty() ||
+      scopes->get_array().size() > token_scopes_max) {
+    return http::problem(422, "field_invalid", "\"scopes\" must be a list of 1 to 64 scopes",
+                         "/scopes");
+  }
+  wish.scopes.emplace();
+  for (const boost::json::value& entry : scopes->get_array()) {
+    if (!entry.is_string() || !http::is_valid_scope(std::string_view{entry.get_string()})) {
+      return http::problem(422, "invalid_scope",
+                           "a scope is *, *:read, <resource>:read, <resource>:write or "
+                           "<resource>:*, such as devices:read",
+                           "/scopes/" + std::to_string(wish.scopes->size()));
+    }
+    wish.scopes->emplace_back(entry.get_string());
+  }
+  return std::nullopt;
+}
 
 Result<TokenWish, http::Response> read_wish(const http::Request& request) {
   auto body = http::parse_json_object(request);
@@ -32,23 +83,22 @@ Result<TokenWish, http::Response> read_wish(const http::Request& request) {
     return std::move(body).error();
   }
   if (auto refused =
-          http::refuse_unknown_fields(*body, {"user", "password", "name", "expiresIn"})) {
+          http::refuse_unknown_fields(*body, {"user", "password", "name", "scopes", "expiresIn"})) {
     return *std::move(refused);
   }
   TokenWish wish;
-  for (const auto& [field, target] :
-       {std::pair{"user", &wish.user}, {"password", &wish.password}, {"name", &wish.name}}) {
-    if (target == &wish.name && !body->contains(field)) {
-      continue;
-    }
-    auto text = http::string_field(*body, field);
+  if (auto refused = read_credentials(*body, !request.principal.empty(), wish)) {
+    return *std::move(refused);
+  }
+  if (auto refused = read_scopes(*body, wish)) {
+    return *std::move(refused);
+  }
+  if (body->contains("name")) {
+    auto text = http::string_field(*body, "name");
     if (!text) {
       return std::move(text).error();
     }
-    *target = *std::move(text);
-  }
-  if (wish.password.size() > crypto::password_bytes_max) {
-    return http::problem(422, "field_invalid", "the password is too long", "/password");
+    wish.name = *std::move(text);
   }
   if (wish.name.empty() || wish.name.size() > token_name_bytes_max) {
     return http::problem(422, "field_invalid", "\"name\" must have 1 to 128 bytes", "/name");
@@ -70,6 +120,7 @@ boost::json::object json_of(const TokenInfo& info) {
   object["id"] = info.id;
   object["user"] = info.user;
   object["name"] = info.name;
+  object["scopes"] = boost::json::value_from(info.scopes);
   object["createdAt"] = format_time(info.created);
   object["expiresAt"] = format_time(info.expires);
   return object;
@@ -94,20 +145,21 @@ class TokenHandlers {
 
  private:
   enum class Verdict : std::uint8_t { right, wrong, busy };
+  using Refusal = std::optional<http::Response>;
+
+  awaitable<Refusal> check_password(const http::Request& request, const TokenWish& wish);
+  static Refusal check_token(const http::Request& request, TokenWish& wish);
 
   Services services_;
   AttemptLimiter limiter_;
 };
 
-awaitable<http::Response> TokenHandlers::create(const http::Request& request) {
-  auto wish = read_wish(request);
-  if (!wish) {
-    co_return std::move(wish).error();
-  }
+awaitable<TokenHandlers::Refusal> TokenHandlers::check_password(const http::Request& request,
+                                                                const TokenWish& wish) {
   if (const auto wait = limiter_.begin(request.peer_address, services_->clock().steady)) {
     co_return too_many_attempts(*wait);
   }
-  auto verify = [services = services_, user = wish->user, password = wish->password] {
+  auto verify = [services = services_, user = wish.user, password = wish.password] {
     return services->accounts.verify(user, password) ? Verdict::right : Verdict::wrong;
   };
   const auto busy = [] { return Verdict::busy; };
@@ -119,14 +171,68 @@ awaitable<http::Response> TokenHandlers::create(const http::Request& request) {
   }
   if (verdict == Verdict::wrong) {
     services_->log("admin: refused a wrong password from " + request.peer_address);
+    if (services_->audit != nullptr) {
+      services_->audit->note({"address:" + request.peer_address, "login", "user:" + wish.user,
+                              "wrong_credentials", "the user name or the password is wrong",
+                              request.peer_address});
+    }
     http::Response response =
         http::problem(401, "wrong_credentials", "the user name or the password is wrong");
     response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"skerry\"");
     co_return response;
   }
   limiter_.succeeded(request.peer_address);
+  co_return std::nullopt;
+}
+
+/// A token may give what it has itself and nothing more.
+TokenHandlers::Refusal TokenHandlers::check_token(const http::Request& request, TokenWish& wish) {
+  constexpr std::string_view user_prefix = "user:";
+  const auto refuse = [](std::string_view scope) {
+    http::Response response = http::problem(
+        403, "insufficient_scope",
+        "the API token is not good for this; it needs the scope " + std::string{scope});
+    response.headers.emplace_back(
+        "WWW-Authenticate", "Bearer realm=\"skerry\", error=\"insufficient_scope\", scope=\"" +
+                                std::string{scope} + "\"");
+    return response;
+  };
+  if (!http::covers(request.scopes, "tokens:write")) {
+    return refuse("tokens:write");
+  }
+  if (!wish.scopes) {
+    wish.scopes = request.scopes;
+  }
+  for (const std::string& scope : *wish.scopes) {
+    if (!http::covers(request.scopes, scope)) {
+      return refuse(scope);
+    }
+  }
+  wish.user = request.principal.starts_with(user_prefix)
+                  ? request.principal.substr(user_prefix.size())
+                  : request.principal;
+  return std::nullopt;
+}
+
+awaitable<http::Response> TokenHandlers::create(const http::Request& request) {
+  auto wish = read_wish(request);
+  if (!wish) {
+    co_return std::move(wish).error();
+  }
+  Refusal refused;
+  if (wish->user.empty()) {
+    refused = check_token(request, *wish);
+  } else {
+    refused = co_await check_password(request, *wish);
+  }
+  if (refused) {
+    co_return *std::move(refused);
+  }
+  TokenStore::Wish made{wish->user, wish->name,
+                        wish->scopes.value_or(std::vector<std::string>{"*"}), wish->life};
+  auth::Actor actor{"user:" + wish->user, request.peer_address};
   const TokenStore::Created created =
-      co_await services_->tokens.create(wish->user, wish->name, wish->life);
+      co_await services_->tokens.create(std::move(made), std::move(actor));
   if (created.at_limit) {
     co_return http::problem(409, "token_limit", "there are too many tokens; delete some first");
   }
@@ -161,7 +267,8 @@ awaitable<http::Response> TokenHandlers::list(const http::Request& request) {
 
 awaitable<http::Response> TokenHandlers::erase(const http::Request& request) {
   const std::string& id = request.parameters.at("id");
-  const TokenStore::Erased erased = co_await services_->tokens.erase(id);
+  auth::Actor actor = actor_of(request);
+  const TokenStore::Erased erased = co_await services_->tokens.erase(id, std::move(actor));
   if (!erased.found) {
     co_return http::problem(404, "token_not_found", "there is no token with this id");
   }

@@ -4,11 +4,12 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 #include <mutex>
 
+#include "admin-api/audited.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/random.hpp"
-#include "http/await.hpp"
 
 namespace skerry::admin_api {
 namespace {
@@ -27,6 +28,7 @@ std::string encode_record(const TokenInfo& info, const std::string& hash) {
   record["hash"] = hash;
   record["user"] = info.user;
   record["name"] = info.name;
+  record["scopes"] = boost::json::value_from(info.scopes);
   record["created"] = epoch_milliseconds(info.created);
   record["expires"] = epoch_milliseconds(info.expires);
   return std::string(1, record_version) + boost::json::serialize(record);
@@ -54,6 +56,13 @@ std::string decode_record(std::string_view value, TokenInfo& info) {
   };
   info.user = text("user");
   info.name = text("name");
+  if (const boost::json::value* scopes = members.if_contains("scopes")) {
+    info.scopes.clear();
+    for (const boost::json::value& scope :
+         scopes->is_array() ? scopes->get_array() : boost::json::array{}) {
+      info.scopes.emplace_back(scope.is_string() ? scope.get_string() : boost::json::string{});
+    }
+  }
   info.created = time("created");
   info.expires = time("expires");
   return text("hash");
@@ -96,8 +105,7 @@ void TokenStore::drop_expired(storage::Batch& batch) {
   });
 }
 
-boost::asio::awaitable<TokenStore::Created> TokenStore::create(std::string user, std::string name,
-                                                               std::chrono::seconds life) {
+boost::asio::awaitable<TokenStore::Created> TokenStore::create(Wish wish, auth::Actor actor) {
   Created created;
   storage::Batch batch;
   drop_expired(batch);
@@ -111,13 +119,23 @@ boost::asio::awaitable<TokenStore::Created> TokenStore::create(std::string user,
   created.token = std::string{token_prefix} + crypto::random_token();
   TokenInfo& info = created.info;
   info.id = "tok-" + crypto::to_hex(crypto::random_bytes(8));
-  info.user = std::move(user);
-  info.name = std::move(name);
+  info.user = std::move(wish.user);
+  info.name = std::move(wish.name);
+  info.scopes = std::move(wish.scopes);
   info.created = clock_();
-  info.expires = info.created + life;
+  info.expires = info.created + wish.life;
   const std::string hash = crypto::sha256_hex(created.token);
   batch.put(storage::Family::admin, key_of(info.id), encode_record(info, hash));
-  created.status = co_await http::commit(committer_, std::move(batch));
+  boost::json::object detail;
+  detail["name"] = info.name;
+  detail["user"] = info.user;
+  detail["scopes"] = boost::json::value_from(info.scopes);
+  detail["expires"] = epoch_milliseconds(info.expires);
+  // Named: g++ 12 destroys an aggregate twice that is made inside a co_await expression.
+  plugin::AuditEvent event{
+      actor.name,   "token.create", "token:" + info.id, "ok", boost::json::serialize(detail),
+      actor.address};
+  created.status = co_await commit(audit_, std::move(batch), std::move(event));
   if (created.status.ok()) {
     const std::unique_lock lock{mutex_};
     id_by_hash_.emplace(hash, info.id);
@@ -126,7 +144,7 @@ boost::asio::awaitable<TokenStore::Created> TokenStore::create(std::string user,
   co_return created;
 }
 
-boost::asio::awaitable<TokenStore::Erased> TokenStore::erase(std::string id) {
+boost::asio::awaitable<TokenStore::Erased> TokenStore::erase(std::string id, auth::Actor actor) {
   Erased erased;
   {
     const std::unique_lock lock{mutex_};
@@ -136,7 +154,8 @@ boost::asio::awaitable<TokenStore::Erased> TokenStore::erase(std::string id) {
   if (erased.found) {
     storage::Batch batch;
     batch.erase(storage::Family::admin, key_of(id));
-    erased.status = co_await http::commit(committer_, std::move(batch));
+    plugin::AuditEvent event{actor.name, "token.delete", "token:" + id, "ok", "", actor.address};
+    erased.status = co_await commit(audit_, std::move(batch), std::move(event));
   }
   co_return erased;
 }

@@ -1,7 +1,8 @@
 // TokenStore: bearer tokens of the API. A token is 256 random bits that only its holder knows; what
 // is kept, in memory for the guard and in Family::admin for good, is its SHA-256.
 //
-// Record: key "token/<id>", value version (1 byte, 1) and JSON: hash, user, name, created, expires.
+// Record: key "token/<id>", value version (1 byte, 1) and JSON: hash, user, name, scopes, created,
+// expires. A token without scopes is one of an older version and good for everything.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -14,9 +15,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/registry.hpp"
 #include "base/now.hpp"
 #include "http/endpoint.hpp"
-#include "storage/committer.hpp"
+#include "plugin/audit.hpp"
 #include "storage/kv_store.hpp"
 
 namespace skerry::admin_api {
@@ -40,8 +42,7 @@ class TokenStore {
  public:
   using Clock = std::function<WallTime()>;
 
-  TokenStore(storage::Committer& committer, Clock clock)
-      : committer_(committer), clock_(std::move(clock)) {}
+  TokenStore(plugin::AuditLog& audit, Clock clock) : audit_(audit), clock_(std::move(clock)) {}
   TokenStore(const TokenStore&) = delete;
   TokenStore& operator=(const TokenStore&) = delete;
 
@@ -55,16 +56,21 @@ class TokenStore {
     std::string token;      ///< plain text, this one time
     TokenInfo info;
   };
-  /// Makes a token for `life` and resumes when it is durable.
-  boost::asio::awaitable<Created> create(std::string user, std::string name,
-                                         std::chrono::seconds life);
+  struct Wish {
+    std::string user;
+    std::string name;
+    std::vector<std::string> scopes{"*"};  ///< valid ones
+    std::chrono::seconds life{};
+  };
+  /// Makes a token and resumes when it is durable.
+  boost::asio::awaitable<Created> create(Wish wish, auth::Actor actor);
 
   struct Erased {
     storage::Status status;
     bool found = false;
   };
   /// The token is refused from now on, even when storing that fails; resumes when it is stored.
-  boost::asio::awaitable<Erased> erase(std::string id);
+  boost::asio::awaitable<Erased> erase(std::string id, auth::Actor actor);
 
   /// Live tokens with id > `after`, at most `limit`. Any thread. O(tokens) at worst.
   std::vector<TokenInfo> list(std::string_view after, std::size_t limit) const;
@@ -83,7 +89,7 @@ class TokenStore {
   /// Takes expired tokens out of memory and puts their removal into `batch`.
   void drop_expired(storage::Batch& batch);
 
-  storage::Committer& committer_;
+  plugin::AuditLog& audit_;
   Clock clock_;
   mutable std::shared_mutex mutex_;
   std::map<std::string, TokenInfo, std::less<>> by_id_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "auth/audit_record.hpp"
+
 namespace skerry::auth {
 namespace {
 
@@ -41,6 +43,7 @@ bool RefusalTable::admit(const plugin::Refusal& refusal, SteadyTime now) {
   const bool at_once = at_once_.take(now);
   Window window;
   window.event = event_of(refusal);
+  clean(window.event);
   window.ends = now + audit_refusal_window;
   window.more = at_once ? 0 : 1;
   summed_up_ += window.more;

@@ -23,6 +23,7 @@ class AuthenticatorChain : public plugin::Authenticator {
   enum class Method : std::uint8_t {
     certificate,  ///< a client certificate
     password,     ///< a user name
+    token,        ///< a password that has the form of a JSON Web Token
     anonymous,    ///< nothing
   };
   struct Step {

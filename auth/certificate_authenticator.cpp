@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "auth/client_certificate.hpp"
+#include "auth/policy_source.hpp"
 
 namespace skerry::auth {
 
@@ -151,6 +152,8 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   plugin::Identity identity;
   identity.kind = plugin::IdentityKind::device;
   identity.policy = credentials.policy;
+  identity.policy_name = credentials.policy_name;
+  identity.proof = plugin::Proof::certificate;
   identity.name = client->name;
   identity.certificate_serial = fields->serial;
   identity.key_fingerprint = fields->fingerprint;
@@ -175,8 +178,7 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify_service(
   if (!service) {
     return refuse("the service is not registered");
   }
-  identity.policy = service->policy == "service-write" ? plugin::PolicyKind::service_write
-                                                       : plugin::PolicyKind::service_read;
+  set_policy(identity, service->policy);
   return identity;
 }
 

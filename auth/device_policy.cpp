@@ -211,17 +211,8 @@ Decision decide_open(Action action, std::string_view topic) noexcept {
   if (action != Action::publish) {
     return allow_reading(action, "open");
   }
-  if (topic.starts_with('$')) {
-    return deny("topics that begin with $");
-  }
-  std::string_view id;
-  std::string_view rest;
-  if (split_device_topic(topic, id, rest)) {
-    if (const char* row = broker_row(Levels{rest})) {
-      return deny(row);
-    }
-  }
-  return allow("open");
+  const char* row = reserved_row(topic);
+  return row != nullptr ? deny(row) : allow("open");
 }
 
 /// `$share/{group}/{filter}` is judged by its filter.
@@ -236,6 +227,15 @@ std::string_view without_group(std::string_view filter) noexcept {
 
 }  // namespace
 
+const char* reserved_row(std::string_view topic) noexcept {
+  if (topic.starts_with('$')) {
+    return "topics that begin with $";
+  }
+  std::string_view id;
+  std::string_view rest;
+  return split_device_topic(topic, id, rest) ? broker_row(Levels{rest}) : nullptr;
+}
+
 Decision DevicePolicy::decide(const Identity& identity, Action action,
                               std::string_view topic) const {
   if (action == Action::subscribe) {
@@ -249,6 +249,8 @@ Decision DevicePolicy::decide(const Identity& identity, Action action,
     case PolicyKind::service_read:
     case PolicyKind::service_write:
       return decide_service(identity.policy, action, topic);
+    case PolicyKind::named:
+      break;
   }
   return deny("unknown policy");
 }

@@ -12,6 +12,10 @@
 
 namespace skerry::auth {
 
+/// The name of the rule that keeps a topic for the broker: rows of the table that it alone
+/// publishes, and what begins with $. Null when a client may publish it if a policy says so.
+const char* reserved_row(std::string_view topic) noexcept;
+
 /// Thread-safe; one object serves all cores.
 class DevicePolicy : public plugin::Authorizer {
  public:

@@ -60,6 +60,9 @@ void add_certificate_commands(CommandLine& line);  // certificates, ca, enrolmen
 void add_client_commands(CommandLine& line);       // clients …
 void add_enroll_commands(CommandLine& line);       // device enroll
 void add_telemetry_commands(CommandLine& line);    // telemetry …
+void add_token_commands(CommandLine& line);        // tokens …, services … password
+void add_policy_commands(CommandLine& line);       // policy …, system reload
+void add_audit_commands(CommandLine& line);        // audit …
 void add_completion_commands(CommandLine& line);   // completion
 
 /// Prints what may stand for the last of `words`, a command line that is still being written: one

@@ -47,6 +47,9 @@ void add_commands(CommandLine& line) {
   add_client_commands(line);
   add_enroll_commands(line);
   add_telemetry_commands(line);
+  add_token_commands(line);
+  add_policy_commands(line);
+  add_audit_commands(line);
   add_completion_commands(line);
 }
 

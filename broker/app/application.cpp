@@ -41,6 +41,7 @@ void Application::start() {
   impl_->open_series();
   impl_->open_audit();
   impl_->open_identity();
+  impl_->open_access();
   impl_->make_server();
   impl_->make_admin_port();
   impl_->make_enrolment_port();
@@ -98,7 +99,7 @@ void Application::Impl::await_signal() {
 
 void Application::Impl::on_signal(int number) {
   if (number == SIGHUP) {
-    reload();
+    reload({"system", ""});
     await_signal();
     return;
   }
@@ -108,20 +109,6 @@ void Application::Impl::on_signal(int number) {
   stop_timer.expires_after(events.listener_count() > 0 ? stream_end_time
                                                        : std::chrono::milliseconds{0});
   stop_timer.async_wait([this](const boost::system::error_code&) { io.stop(); });
-}
-
-void Application::Impl::reload() {
-  try {
-    if (!options.configuration_path.empty()) {
-      const Configuration fresh = load_configuration(options.configuration_path);
-      log.set_level(fresh.log.level);
-    }
-    reload_certificates();
-    server->reevaluate({}, [](std::uint64_t) {});  // live sessions, too, by what holds from now on
-    log.information("reloaded", "log level and certificates; other changes need a restart");
-  } catch (const std::exception& error) {
-    log.error("reload_failed", error.what());
-  }
 }
 
 void Application::Impl::reload_certificates() {
@@ -147,6 +134,7 @@ void Application::Impl::await_audit() {
   audit_timer.async_wait([this](const boost::system::error_code& error) {
     if (!error) {
       audit->sum_up();
+      prune_audit();
       await_audit();
     }
   });
@@ -179,6 +167,7 @@ void Application::Impl::stop() {
     server->stop();
   }
   readers.reset();
+  hashers.reset();
   signer.reset();
   if (audit) {
     audit->sum_up(true);

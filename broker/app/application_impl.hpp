@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "admin-api/access.hpp"
 #include "admin-api/accounts.hpp"
 #include "admin-api/event_endpoints.hpp"
 #include "admin-api/idempotency.hpp"
@@ -23,9 +24,11 @@
 #include "auth/certificate_authenticator.hpp"
 #include "auth/crl.hpp"
 #include "auth/device_index.hpp"
-#include "auth/device_policy.hpp"
 #include "auth/enrolment_tokens.hpp"
 #include "auth/issuer.hpp"
+#include "auth/jwt_authenticator.hpp"
+#include "auth/named_policies.hpp"
+#include "auth/password_authenticator.hpp"
 #include "auth/registry.hpp"
 #include "auth/renewal_tap.hpp"
 #include "auth/service_registry.hpp"
@@ -71,10 +74,18 @@ struct Application::Impl {
   /// Asked by the cores for live sessions and those that wait; see net::ServerOptions::still_valid.
   plugin::Standing standing(const plugin::Identity& identity, WallTime now) const;
 
+  // application_access.cpp: who signs tokens, named policies, what goes by age.
+  void open_access();
+  admin_api::AccessServices access_services();
+  plugin::Standing service_standing(const plugin::Identity& identity, WallTime now) const;
+  /// Takes over what the file says now; a value is what is wrong with it, nothing changed then.
+  std::optional<std::string> reload(const auth::Actor& actor);
+  std::optional<auth::ServiceRights> service_rights(std::string_view name) const;
+  void prune_audit();
+
   // application.cpp: running.
   void await_signal();
   void on_signal(int number);
-  void reload();
   void await_audit();
   void log_audit_head(std::string_view event);
   void await_reissue();
@@ -106,7 +117,11 @@ struct Application::Impl {
   std::shared_ptr<auth::CrlPublisher> crl;
   std::atomic<std::uint64_t> listed_epoch{0};  ///< of the registry's revocations
   std::unique_ptr<auth::CertificateAuthenticator> certificates;
-  auth::DevicePolicy policy;
+  std::unique_ptr<auth::ServiceCredentials> credentials;
+  std::unique_ptr<storage::ReaderPool> hashers;
+  std::unique_ptr<auth::PasswordAuthenticator> passwords;
+  auth::NamedPolicies policy;
+  auth::JwtAuthenticator jwt{[] { return read_clocks().wall; }};
   std::unique_ptr<twin::series::ChunkSeriesStore> series;
   std::unique_ptr<twin::UnitBook> units;
   std::unique_ptr<twin::TelemetryTap> tap;
@@ -124,6 +139,7 @@ struct Application::Impl {
   std::unique_ptr<http::Server> enrolment_port;
   std::unique_ptr<http::Server> metrics_port;
   std::optional<std::string> new_password;
+  SteadyTime audit_pruned{};
   bool registry_is_whole = true;
   bool stopping = false;
 };

@@ -195,10 +195,19 @@ net::Listener Application::Impl::make_listener(const ListenerConfiguration& list
   }
   std::vector<auth::AuthenticatorChain::Step> steps;
   for (const AuthenticationMethod method : listener.authentication) {
-    if (method == AuthenticationMethod::certificate) {
-      steps.push_back({Method::certificate, by_certificate});
-    } else {
-      steps.push_back({Method::anonymous, std::make_shared<auth::AnonymousAuthenticator>()});
+    switch (method) {
+      case AuthenticationMethod::certificate:
+        steps.push_back({Method::certificate, by_certificate});
+        break;
+      case AuthenticationMethod::password:
+        steps.push_back({Method::password, {std::shared_ptr<void>(), passwords.get()}});
+        break;
+      case AuthenticationMethod::jwt:
+        steps.push_back({Method::token, {std::shared_ptr<void>(), &jwt}});
+        break;
+      case AuthenticationMethod::anonymous:
+        steps.push_back({Method::anonymous, std::make_shared<auth::AnonymousAuthenticator>()});
+        break;
     }
   }
   authenticators.push_back(std::make_unique<auth::AuthenticatorChain>(std::move(steps)));
@@ -207,6 +216,7 @@ net::Listener Application::Impl::make_listener(const ListenerConfiguration& list
   made.name = listener.name;
   made.bind = listener.bind;
   made.policy = listener.policy;
+  made.policy_name = listener.policy_name;
   made.domain = listener.domain;
   made.authenticator = authenticators.back().get();
   if (listener.tls) {
@@ -265,8 +275,8 @@ void Application::Impl::make_server() {
 
 void Application::Impl::make_admin_port() {
   readers = std::make_unique<storage::ReaderPool>(reader_threads);
-  accounts = std::make_unique<admin_api::AdminAccounts>(*committer);
-  tokens = std::make_unique<admin_api::TokenStore>(*committer, [] { return read_clocks().wall; });
+  accounts = std::make_unique<admin_api::AdminAccounts>(*audit);
+  tokens = std::make_unique<admin_api::TokenStore>(*audit, [] { return read_clocks().wall; });
   if (const auto status = tokens->load(*store); !status.ok()) {
     throw std::runtime_error("the tokens cannot be read: " + status.detail);
   }
@@ -275,6 +285,10 @@ void Application::Impl::make_admin_port() {
   services.log = [this](std::string_view line) { log.information("admin", line); };
   services.certificates.emplace(admin_api::CertificateServices{*authority, *crl, *enrolment_tokens,
                                                                *service_registry, *signer});
+  services.certificates->is_service_policy = [this](std::string_view name) {
+    return name == "service-read" || name == "service-write" || policy.contains(name);
+  };
+  services.audit = audit.get();
   http::ServerOptions port;
   port.name = "admin";
   port.bind = configuration.admin_bind;
@@ -294,7 +308,8 @@ void Application::Impl::make_admin_port() {
                options_of_tls.session_resumption = true;
                return options_of_tls;
              }).source();
-  http::EndpointTable table = admin_api::admin_endpoints(std::move(services));
+  http::EndpointTable table = joined(admin_api::admin_endpoints(std::move(services)),
+                                     admin_api::access_endpoints(access_services()));
   idempotency = std::make_unique<admin_api::IdempotencyStore>([] { return read_clocks().steady; });
   admin_api::make_idempotent(table, *idempotency);
   // Their answers are streams, and their one POST changes nothing.
@@ -316,6 +331,9 @@ void Application::Impl::make_metrics_port() {
 
 plugin::Standing Application::Impl::standing(const plugin::Identity& identity, WallTime now) const {
   using State = plugin::Standing::State;
+  if (identity.kind == plugin::IdentityKind::service) {
+    return service_standing(identity, now);
+  }
   const plugin::Standing found = certificates->standing(identity, now);
   // Whose registration cannot be read does not get in, but keeps what waits for it.
   return found.state == State::erased && !registry_is_whole ? plugin::Standing{State::denied}
@@ -323,8 +341,8 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 }
 
 std::string Application::Impl::metrics() const {
-  return metrics_text(
-      {*server, *committer, *store, *tap, events, series->statistics(), *registry, version()});
+  return metrics_text({*server, *committer, *store, *tap, events, series->statistics(), *registry,
+                       version(), audit.get()});
 }
 
 std::vector<std::string> Application::Impl::not_ready_reasons() const {

@@ -9,7 +9,9 @@
 #include <set>
 #include <sstream>
 
+#include "app/configuration_access.hpp"
 #include "app/configuration_limits.hpp"
+#include "app/configuration_policies.hpp"
 #include "app/configuration_section.hpp"
 #include "app/configuration_twin.hpp"
 #include "net/address.hpp"
@@ -86,6 +88,8 @@ void read_authentication(const Section& section, ListenerConfiguration& listener
     const auto method =
         section.choose<AuthenticationMethod>(each, section.qualified("authentication"),
                                              {{"certificate", AuthenticationMethod::certificate},
+                                              {"password", AuthenticationMethod::password},
+                                              {"jwt", AuthenticationMethod::jwt},
                                               {"anonymous", AuthenticationMethod::anonymous}});
     for (const AuthenticationMethod earlier : listener.authentication) {
       if (earlier == method) {
@@ -107,9 +111,9 @@ bool has_method(const ListenerConfiguration& listener, AuthenticationMethod want
 
 void read_tls(const Section& section, ListenerConfiguration& listener) {
   const bool by_certificate = has_method(listener, AuthenticationMethod::certificate);
-  const bool anonymous = has_method(listener, AuthenticationMethod::anonymous);
+  const bool others_too = listener.authentication.size() > 1;
   listener.client_certificate = !by_certificate ? transport::ClientCertificate::none
-                                : anonymous     ? transport::ClientCertificate::optional
+                                : others_too    ? transport::ClientCertificate::optional
                                                 : transport::ClientCertificate::required;
   const YAML::Node node = section.value("tls");
   if (!node) {
@@ -130,10 +134,22 @@ void read_tls(const Section& section, ListenerConfiguration& listener) {
   }
 }
 
+/// Nobody else reads along there.
+bool is_loopback(const std::string& bind) {
+  return bind.starts_with("127.") || bind.starts_with("[::1]:") || bind.starts_with("localhost:");
+}
+
 void check_listener(const Section& section, const YAML::Node& node,
                     const ListenerConfiguration& listener) {
   if (!listener.tls && section.value("tls")) {
     section.fail(section.value("tls"), section.qualified("tls") + " needs \"transport: tls\"");
+  }
+  const bool is_secret = has_method(listener, AuthenticationMethod::password) ||
+                         has_method(listener, AuthenticationMethod::jwt);
+  if (is_secret && !listener.tls && !is_loopback(listener.bind)) {
+    section.fail(node, section.qualified("authentication") +
+                           " by password or jwt needs \"transport: tls\", unless the listener is "
+                           "bound to 127.0.0.1 or [::1]");
   }
   const bool asks =
       listener.tls && listener.client_certificate != transport::ClientCertificate::none;
@@ -142,6 +158,25 @@ void check_listener(const Section& section, const YAML::Node& node,
                            " by certificate needs \"transport: tls\" with client certificates; "
                            "write authentication: [anonymous] to let everybody in");
   }
+}
+
+void read_listener_policy(const Section& section, ListenerConfiguration& listener) {
+  std::string name = "device";
+  section.read("policy", name);
+  const YAML::Node node = section.value("policy");
+  listener.policy_line = node ? static_cast<unsigned>(std::max(node.Mark().line, 0) + 1) : 0;
+  if (const auto builtin = auth::builtin_policy(name)) {
+    listener.policy = *builtin;
+    return;
+  }
+  if (!auth::is_valid_policy_name(name)) {
+    section.fail(node, section.qualified("policy") +
+                           " must be device, open, service-read, service-write or the name of a "
+                           "policy, not \"" +
+                           name + "\"");
+  }
+  listener.policy = plugin::PolicyKind::named;
+  listener.policy_name = name;
 }
 
 ListenerConfiguration read_listener(const std::string& name, std::size_t index,
@@ -161,9 +196,7 @@ ListenerConfiguration read_listener(const std::string& name, std::size_t index,
   if (listener.tls) {
     read_tls(section, listener);
   }
-  section.read_choice<plugin::PolicyKind>(
-      "policy", listener.policy,
-      {{"device", plugin::PolicyKind::device}, {"open", plugin::PolicyKind::open}});
+  read_listener_policy(section, listener);
   listener.domain = listener.name;
   section.read("domain", listener.domain);
   check_listener(section, node, listener);
@@ -245,16 +278,6 @@ void read_crl_url(const Section& section, std::string& url) {
   }
 }
 
-void read_authorization(const Section& top, AuthorizationConfiguration& authorization) {
-  const YAML::Node node = top.value("authorization");
-  if (!node) {
-    return;
-  }
-  const Section section(top.file(), "authorization", node, {"on_revocation"});
-  section.read_choice<OnRevocation>("on_revocation", authorization.on_revocation,
-                                    {{"drop", OnRevocation::drop}, {"keep", OnRevocation::keep}});
-}
-
 void read_identity(const Section& top, IdentityConfiguration& identity) {
   const YAML::Node node = top.value("identity");
   if (!node) {
@@ -286,8 +309,21 @@ void read_port(const Section& top, std::string_view key, std::string& bind) {
   }
 }
 
+void read_admin(const Section& top, Configuration& configuration) {
+  const YAML::Node node = top.value("admin");
+  if (!node) {
+    return;
+  }
+  const Section section(top.file(), "admin", node, {"bind", "audit_retention"});
+  read_bind(section, configuration.admin_bind);
+  configuration.audit_retention =
+      section.read_duration("audit_retention", configuration.audit_retention,
+                            {day_milliseconds, 36'500 * day_milliseconds});
+}
+
 Configuration read_file(const Section& top) {
   Configuration configuration = default_configuration();
+  configuration.file = top.file();
   top.read("data_dir", configuration.data_dir);
   read_cores(top, configuration);
   read_log(top, configuration.log);
@@ -296,12 +332,12 @@ Configuration read_file(const Section& top) {
     read_limits(top.file(), limits, configuration.limits);
   }
   read_persistence(top, configuration.persistence);
-  read_authorization(top, configuration.authorization);
   if (const YAML::Node twin = top.value("twin")) {
     read_twin(top.file(), twin, configuration.twin);
   }
   read_identity(top, configuration.identity);
-  read_port(top, "admin", configuration.admin_bind);
+  read_access(top, configuration);
+  read_admin(top, configuration);
   read_port(top, "metrics", configuration.metrics_bind);
   return configuration;
 }
@@ -324,9 +360,10 @@ Configuration parse_configuration(std::string_view text, const std::string& name
     if (!node || node.IsNull()) {
       return default_configuration();
     }
-    return read_file(Section(name, "", node,
-                             {"data_dir", "cores", "log", "listeners", "limits", "persistence",
-                              "authorization", "twin", "identity", "admin", "metrics"}));
+    return read_file(
+        Section(name, "", node,
+                {"data_dir", "cores", "log", "listeners", "authentication", "authorization",
+                 "limits", "persistence", "twin", "identity", "admin", "metrics"}));
   } catch (const YAML::Exception& error) {
     throw ConfigurationError(name + ":" + std::to_string(error.mark.line + 1) +
                              ": this is not YAML: " + error.msg);
@@ -344,7 +381,9 @@ Configuration load_configuration(const std::string& path) {
   if (file.bad() || text.size() > configuration_bytes_max) {
     throw ConfigurationError(path + ": cannot be read, or is larger than 1MiB");
   }
-  return parse_configuration(text, path);
+  Configuration configuration = parse_configuration(text, path);
+  load_policies(configuration);
+  return configuration;
 }
 
 }  // namespace skerry::app

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "auth/enrolment_mode.hpp"
+#include "auth/policy_source.hpp"
 #include "base/limits.hpp"
 #include "plugin/identity.hpp"
 #include "storage/committer.hpp"
@@ -37,7 +38,7 @@ struct LogConfiguration {
   LogFormat format = LogFormat::automatic;
 };
 
-enum class AuthenticationMethod : std::uint8_t { certificate, anonymous };
+enum class AuthenticationMethod : std::uint8_t { certificate, password, jwt, anonymous };
 
 struct ListenerConfiguration {
   std::string name;
@@ -49,7 +50,28 @@ struct ListenerConfiguration {
   transport::ClientCertificate client_certificate = transport::ClientCertificate::required;
   std::vector<AuthenticationMethod> authentication{AuthenticationMethod::certificate};
   plugin::PolicyKind policy = plugin::PolicyKind::device;
-  std::string domain;  ///< empty in the file: the listener's name
+  std::string policy_name;   ///< with PolicyKind::named
+  unsigned policy_line = 0;  ///< where the file names it
+  std::string domain;        ///< empty in the file: the listener's name
+};
+
+/// Who signs tokens that services show; see auth/jwt.hpp.
+struct IssuerConfiguration {
+  std::string name;
+  std::string issuer;
+  std::string audience = "skerry";
+  std::string keys;  ///< file: PEM, or a JWK Set
+  std::chrono::seconds leeway{60};
+  std::string service_claim = "sub";
+  std::string service_prefix;
+  std::string policy = "service-read";
+  std::string policy_claim;
+  std::vector<std::string> policies;
+  unsigned line = 0;
+};
+
+struct AuthenticationConfiguration {
+  std::vector<IssuerConfiguration> issuers;
 };
 
 struct IdentityConfiguration {
@@ -75,6 +97,8 @@ enum class OnRevocation : std::uint8_t { drop, keep };
 
 struct AuthorizationConfiguration {
   OnRevocation on_revocation = OnRevocation::drop;
+  std::vector<std::string> policy_files;  ///< files and directories
+  std::vector<auth::PolicySource> policies;
 };
 
 struct TwinConfiguration {
@@ -95,7 +119,10 @@ struct Configuration {
   AuthorizationConfiguration authorization;
   TwinConfiguration twin;
   IdentityConfiguration identity;
+  AuthenticationConfiguration authentication;
+  std::string file;  ///< where it came from, for sentences
   std::string admin_bind = "0.0.0.0:8443";
+  std::chrono::milliseconds audit_retention = std::chrono::days{365};
   std::string metrics_bind = "127.0.0.1:9464";
 };
 
@@ -105,7 +132,8 @@ Configuration default_configuration();
 /// Reads a configuration. `name` stands for the file in errors. Throws ConfigurationError.
 Configuration parse_configuration(std::string_view text, const std::string& name);
 
-/// Reads the file at `path`, at most configuration_bytes_max. Throws ConfigurationError.
+/// Reads the file at `path`, at most configuration_bytes_max, and the policy files that it names.
+/// Throws ConfigurationError.
 Configuration load_configuration(const std::string& path);
 
 inline constexpr std::size_t configuration_bytes_max = 1024 * 1024;

@@ -1,4 +1,5 @@
 // Printing a configuration as the file that would say the same.
+#include "app/configuration_access.hpp"
 #include "app/configuration_limits.hpp"
 #include "app/configuration_twin.hpp"
 #include "app/configuration_value.hpp"
@@ -58,6 +59,20 @@ std::string_view name_of(transport::ClientCertificate mode) {
   return {};
 }
 
+std::string_view name_of(AuthenticationMethod method) {
+  switch (method) {
+    case AuthenticationMethod::certificate:
+      return "certificate";
+    case AuthenticationMethod::password:
+      return "password";
+    case AuthenticationMethod::jwt:
+      return "jwt";
+    case AuthenticationMethod::anonymous:
+      return "anonymous";
+  }
+  return {};
+}
+
 std::string listener_text(const ListenerConfiguration& listener) {
   std::string text = "  - name: " + quoted(listener.name) + "\n    bind: " + quoted(listener.bind) +
                      "\n    transport: " + (listener.tls ? "tls" : "tcp") + "\n";
@@ -75,10 +90,10 @@ std::string listener_text(const ListenerConfiguration& listener) {
   std::string methods;
   for (const AuthenticationMethod method : listener.authentication) {
     methods += methods.empty() ? "" : ", ";
-    methods += method == AuthenticationMethod::certificate ? "certificate" : "anonymous";
+    methods += name_of(method);
   }
   return text + "    authentication: [" + methods +
-         "]\n    policy: " + (listener.policy == plugin::PolicyKind::open ? "open" : "device") +
+         "]\n    policy: " + auth::policy_text(listener.policy, listener.policy_name) +
          "\n    domain: " + quoted(listener.domain) + "\n";
 }
 
@@ -129,14 +144,11 @@ std::string configuration_text(const Configuration& configuration) {
           "  sync: " +
           std::string(name_of(configuration.persistence.sync)) +
           "\n  interval: " + format_duration(configuration.persistence.interval) + "\n\n";
-  text +=
-      std::string("authorization:\n") +
-      "  # the queue of a device that is suspended or whose certificate is revoked: drop, keep\n"
-      "  on_revocation: " +
-      (configuration.authorization.on_revocation == OnRevocation::drop ? "drop" : "keep") + "\n\n";
   text += twin_text(configuration.twin) + "\n";
-  return text + identity_text(configuration.identity) +
+  return text + identity_text(configuration.identity) + "\n" + access_text(configuration) +
          "\nadmin:\n  bind: " + quoted(configuration.admin_bind) +
+         "\n  # records of the audit are dropped at this age\n" +
+         "  audit_retention: " + format_duration(configuration.audit_retention) +
          "\n\nmetrics:\n  bind: " + quoted(configuration.metrics_bind) + "\n";
 }
 

@@ -256,6 +256,16 @@ void add_series(Page& page, const SeriesStatistics& statistics) {
   page.value(refused, number(statistics.refused_overloaded), "reason", "overloaded");
 }
 
+void add_audit(Page& page, const auth::Audit& audit) {
+  const auth::Audit::Statistics statistics = audit.statistics();
+  page.single("skerry_audit_records_total", "Records of the audit stored", MetricType::Counter,
+              static_cast<double>(statistics.records));
+  page.single("skerry_audit_refusals_summed_total", "Refusals without a record of their own",
+              MetricType::Counter, static_cast<double>(statistics.summed_up));
+  page.single("skerry_audit_refusals_lost_total", "Refusals whose record could not be stored",
+              MetricType::Counter, static_cast<double>(statistics.lost));
+}
+
 double resident_bytes() {
   std::ifstream file("/proc/self/statm");
   std::uint64_t total = 0;
@@ -306,6 +316,9 @@ std::string metrics_text(const MetricsSources& sources) {
   add_twin(page, sources);
   add_series(page, sources.series);
   add_registry(page, sources.registry);
+  if (sources.audit != nullptr) {
+    add_audit(page, *sources.audit);
+  }
   add_process(page, sources.version);
   return page.text();
 }

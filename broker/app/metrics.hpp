@@ -5,6 +5,7 @@
 #include <string>
 
 #include "admin-api/event_hub.hpp"
+#include "auth/audit.hpp"
 #include "auth/registry.hpp"
 #include "plugin/admin_view.hpp"
 #include "storage/committer.hpp"
@@ -23,6 +24,7 @@ struct MetricsSources {
   const twin::series::SeriesStatistics& series;
   const auth::DeviceRegistry& registry;
   std::string version;
+  const auth::Audit* audit = nullptr;  ///< may be null
 };
 
 /// Text format 0.0.4. Reads /proc/self; does not wait for a core. Admin loop. What `sources` refers

@@ -150,6 +150,32 @@ inline constexpr std::uint32_t enrolment_token_uses_max = 100'000;
 inline constexpr std::size_t services_max = 1'000;
 inline constexpr std::size_t certificates_per_service_max = 64;
 
+/// Named policies: how many, rules in one, topics in one rule, values in a condition.
+inline constexpr std::size_t policies_max = 1000;
+inline constexpr std::size_t policy_rules_max = 256;
+inline constexpr std::size_t policy_topics_max = 64;
+inline constexpr std::size_t policy_values_max = 64;
+/// Bytes of a policy's name, of a rule's, of a topic in a rule, and files of policies.
+inline constexpr std::size_t policy_name_bytes_max = 64;
+inline constexpr std::size_t policy_topic_bytes_max = 1024;
+inline constexpr std::size_t policy_files_max = 256;
+
+/// Tokens of services (RFC 7519): bytes of one, levels of its JSON, issuers, keys of one issuer.
+inline constexpr std::size_t jwt_bytes_max = 16 * 1024;
+inline constexpr std::size_t jwt_depth_max = 8;
+inline constexpr std::size_t jwt_issuers_max = 32;
+inline constexpr std::size_t jwt_keys_max = 32;
+
+/// Passwords of services that are being hashed or wait for it; more are told to come again.
+inline constexpr std::size_t password_checks_max = 256;
+/// How long a password that was right is known without hashing it again.
+inline constexpr std::chrono::minutes password_cache_life{10};
+/// Services that may have a password.
+inline constexpr std::size_t service_passwords_max = 10'000;
+
+/// Scopes of one API token.
+inline constexpr std::size_t token_scopes_max = 64;
+
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {
   std::uint32_t packet_size_max = 2 * 1024 * 1024;       ///< bytes, both directions

@@ -110,6 +110,7 @@ void Admission::on_first_frame(Connection& connection, const mqtt::Frame& frame,
   credentials.listener = connection.listener_->name;
   credentials.domain = connection.listener_->domain;
   credentials.policy = connection.listener_->policy;
+  credentials.policy_name = connection.listener_->policy_name;
   attempt->unparsed = connection.decoder_.take_unparsed();
   ask(connection, attempt, now);
 }

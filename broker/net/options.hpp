@@ -28,7 +28,8 @@ struct Listener {
   transport::TlsContextSource tls;  ///< empty: plain TCP
   plugin::Authenticator* authenticator = nullptr;
   plugin::PolicyKind policy = plugin::PolicyKind::device;
-  std::string domain;  ///< owner of anonymous sessions
+  std::string policy_name;  ///< with PolicyKind::named
+  std::string domain;       ///< owner of anonymous sessions
 };
 
 /// One line for the log. `level`: 0 debug, 1 information, 2 warning, 3 error. Any thread.

@@ -25,6 +25,7 @@ struct Credentials {
   std::string listener;                    ///< name of the listener
   std::string domain;                      ///< its domain: owner of anonymous sessions
   PolicyKind policy = PolicyKind::device;  ///< the listener's policy, for identities without an own
+  std::string policy_name;                 ///< with PolicyKind::named
   std::string peer_address;                ///< "192.0.2.7:4711", for logs
 };
 

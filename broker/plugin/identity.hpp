@@ -17,7 +17,11 @@ enum class PolicyKind : std::uint8_t {
   open,           ///< every topic but those that only the broker publishes; tests, trusted locals
   service_read,   ///< reads all of devices/#
   service_write,  ///< the same, and publishes commands and desired state
+  named,          ///< a policy of the configuration, by its name
 };
+
+/// By what an identity was proven; where to look when it may have ended.
+enum class Proof : std::uint8_t { none, certificate, password, token };
 
 struct Identity {
   IdentityKind kind = IdentityKind::anonymous;
@@ -26,6 +30,9 @@ struct Identity {
   std::string certificate_serial;        ///< lower-case hex, empty without a certificate
   std::string key_fingerprint;           ///< SHA-256 of the SPKI, lower-case hex, empty without one
   WallTime not_after = WallTime::max();  ///< when the credentials end
+  std::string policy_name;               ///< with PolicyKind::named
+  Proof proof = Proof::none;
+  std::string proof_id;  ///< which password it was, or who issued the token; opaque
 
   /// `device:<id>`, `service:<name>`, `user:<name>` or `domain:<name>`: the owner half of a session
   /// key, also what sessions are found by when rights end.

@@ -103,8 +103,9 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
   }
   const auto kept = sessions.find(key);
   // Under another policy the kept subscriptions would bring what this client may not have now.
-  const bool other_policy =
-      kept != sessions.end() && kept->second->identity().policy != request.identity.policy;
+  const bool other_policy = kept != sessions.end() &&
+                            (kept->second->identity().policy != request.identity.policy ||
+                             kept->second->identity().policy_name != request.identity.policy_name);
   if (kept != sessions.end() && (connect->clean_start || other_policy)) {  // [MQTT-3.1.2-4]
     remove_session(*kept->second, true, now);
   }

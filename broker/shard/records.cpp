@@ -8,8 +8,10 @@ namespace skerry::shard {
 namespace {
 
 constexpr char record_version = 1;
-/// Of a session; the first did not say by what credentials it was opened.
-constexpr char session_version = 2;
+/// Of a session; the first did not say by what credentials it was opened, the second knew neither
+/// named policies nor credentials other than certificates.
+constexpr char session_version_with_credentials = 2;
+constexpr char session_version = 3;
 constexpr char type_session = 0;
 constexpr char type_group = 1;
 
@@ -96,6 +98,9 @@ std::string encode_session(const SessionRecord& record) {
   append_text(out, record.identity.certificate_serial);
   append_text(out, record.identity.key_fingerprint);
   append_big_endian(out, epoch_milliseconds(record.identity.not_after));
+  append_text(out, record.identity.policy_name);
+  out.push_back(static_cast<char>(record.identity.proof));
+  append_text(out, record.identity.proof_id);
   out.push_back(record.will ? 1 : 0);
   if (record.will) {
     append_big_endian(out, record.will_delay_seconds);
@@ -117,10 +122,16 @@ std::optional<SessionRecord> decode_session(std::string_view value) {
   record.expiry_seconds = in.integer<std::uint32_t>();
   record.connected = in.integer<std::uint8_t>() != 0;
   record.disconnected_at = wall_from_epoch(in.integer<std::int64_t>());
-  if (version >= session_version) {
+  std::uint8_t proof = 0;
+  if (version >= session_version_with_credentials) {
     record.identity.certificate_serial = in.text();
     record.identity.key_fingerprint = in.text();
     record.identity.not_after = wall_from_epoch(in.integer<std::int64_t>());
+  }
+  if (version >= session_version) {
+    record.identity.policy_name = in.text();
+    proof = in.integer<std::uint8_t>();
+    record.identity.proof_id = in.text();
   }
   if (in.integer<std::uint8_t>() != 0) {
     record.will_delay_seconds = in.integer<std::uint32_t>();
@@ -129,12 +140,14 @@ std::optional<SessionRecord> decode_session(std::string_view value) {
   }
   const bool known = version >= record_version && version <= session_version &&
                      type == type_session && kind <= static_cast<int>(plugin::IdentityKind::user) &&
-                     policy <= static_cast<int>(plugin::PolicyKind::service_write);
+                     policy <= static_cast<int>(plugin::PolicyKind::named) &&
+                     proof <= static_cast<int>(plugin::Proof::token);
   if (in.damaged() || !known) {
     return std::nullopt;
   }
   record.identity.kind = static_cast<plugin::IdentityKind>(kind);
   record.identity.policy = static_cast<plugin::PolicyKind>(policy);
+  record.identity.proof = static_cast<plugin::Proof>(proof);
   return record;
 }
 

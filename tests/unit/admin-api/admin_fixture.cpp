@@ -58,7 +58,15 @@ void NotingView::list_clients(ClientQuery query,
 }
 
 AdminFixture::AdminFixture(admin_api::AttemptLimits limits)
-    : accounts(*committer), tokens(*committer, [this] { return wall; }), certificates(*audit) {
+    : chain(*committer, *store,
+            [this] {
+              return Now{steady, wall};
+            }),
+      credentials(chain),
+      accounts(chain),
+      tokens(chain, [this] { return wall; }),
+      certificates(*audit) {
+  REQUIRE(chain.load().status.ok());
   const auto opened = accounts.open(*store);
   REQUIRE(opened.status.ok());
   REQUIRE(opened.new_password.has_value());
@@ -76,7 +84,31 @@ AdminFixture::AdminFixture(admin_api::AttemptLimits limits)
   services.certificates.emplace(admin_api::CertificateServices{
       *certificates.authority, *certificates.crl, certificates.tokens, certificates.services,
       certificates.signer});
+  services.audit = &chain;
   table = admin_api::admin_endpoints(std::move(services));
+  for (http::Endpoint& endpoint : access_table()) {
+    table.push_back(std::move(endpoint));
+  }
+}
+
+AdminFixture::~AdminFixture() {
+  committer.reset();  // it reports to the chain, which goes before the base
+}
+
+http::EndpointTable AdminFixture::access_table() {
+  admin_api::AccessServices access{chain,     *store,      readers, policies,
+                                   *registry, credentials, readers};
+  access.clock = [this] { return Now{steady, wall}; };
+  access.listeners = {{"devices", "device"}, {"lab", "lab"}};
+  access.service_rights = [this](std::string_view name) -> std::optional<auth::ServiceRights> {
+    const auto found = service_rights.find(name);
+    return found == service_rights.end() ? std::nullopt : std::optional{found->second};
+  };
+  access.reload = [this](const auth::Actor& actor) {
+    reloaded_by.push_back(actor.name);
+    return reload_failure;
+  };
+  return admin_api::access_endpoints(std::move(access));
 }
 
 namespace {
@@ -137,8 +169,8 @@ http::Response AdminFixture::call(const Call& call) {
     request.body = call.body;
   }
   request.peer_address = call.peer_address;
-  request.principal = "user:admin";
-  request.scopes = {"*"};
+  request.principal = call.principal;
+  request.scopes = call.scopes;
   // Static: another thread may still be on its way out of post() when the handler has run.
   static boost::asio::io_context io;
   io.restart();

@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "admin-api/access.hpp"
 #include "admin-api/endpoints.hpp"
 #include "http/route.hpp"
 #include "unit/auth/auth_fixture.hpp"
@@ -64,6 +65,7 @@ struct CertificateParts {
 
 struct AdminFixture : RegistryFixture {
   explicit AdminFixture(admin_api::AttemptLimits limits = {});
+  ~AdminFixture();
 
   struct Call {
     std::string method = "GET";
@@ -72,12 +74,15 @@ struct AdminFixture : RegistryFixture {
     std::map<std::string, std::string, std::less<>> headers = {};
     std::string peer_address = "192.0.2.7";
     std::size_t piece_bytes = 1000;  ///< of a body that is streamed
+    std::string principal = "user:admin";
+    std::vector<std::string> scopes = {"*"};
   };
   /// Runs the handler of the route to its end, with a streamed answer as its body; the guard is the
   /// server's business.
   http::Response call(const Call& call);
   /// The same with a body that is JSON.
   boost::json::value json(const Call& call);
+  http::EndpointTable access_table();
   /// Registers by the API; the device's ETag.
   std::string add_device(const std::string& id, unsigned key);
 
@@ -85,6 +90,12 @@ struct AdminFixture : RegistryFixture {
   SteadyTime steady{};
   auth::DeviceIndex index{[this](std::string_view id) { return registry->find(id); }};
   NotingView view;
+  auth::Audit chain;  ///< what tokens, accounts and services are recorded in
+  auth::NamedPolicies policies{[this](std::string_view id) { return registry->find(id); }};
+  auth::ServiceCredentials credentials;
+  std::map<std::string, auth::ServiceRights, std::less<>> service_rights;
+  std::vector<std::string> reloaded_by;
+  std::optional<std::string> reload_failure;
   storage::ReaderPool readers{1};
   admin_api::AdminAccounts accounts;
   admin_api::TokenStore tokens;

@@ -55,10 +55,10 @@ TEST_CASE("tokens are listed without their text and revoked at once") {
 TEST_CASE("tokens and passwords survive a restart, and neither is stored in plain text") {
   AdminFixture admin;
   const std::string token{admin.json(wish(admin.password)).at("token").as_string()};
-  admin_api::TokenStore tokens{*admin.committer, [&] { return admin.wall; }};
+  admin_api::TokenStore tokens{admin.chain, [&] { return admin.wall; }};
   CHECK(tokens.load(*admin.store).ok());
   CHECK(tokens.principal_of(token).name == "user:admin");
-  admin_api::AdminAccounts accounts{*admin.committer};
+  admin_api::AdminAccounts accounts{admin.chain};
   const auto opened = accounts.open(*admin.store);
   CHECK(opened.status.ok());
   CHECK_FALSE(opened.new_password);
@@ -74,7 +74,7 @@ TEST_CASE("tokens and passwords survive a restart, and neither is stored in plai
 
 TEST_CASE("a reset gives a new password and ends the old one") {
   AdminFixture admin;
-  admin_api::AdminAccounts accounts{*admin.committer};
+  admin_api::AdminAccounts accounts{admin.chain};
   const auto opened = accounts.open(*admin.store, true);
   REQUIRE(opened.new_password.has_value());
   CHECK(*opened.new_password != admin.password);
@@ -147,7 +147,9 @@ TEST_CASE("bad wishes are refused before the password is looked at") {
                                  R"({"user":"admin","password":"x","name":""})",
                                  R"({"user":"admin","password":"x","scope":"all"})"}) {
     CAPTURE(body);
-    CHECK(admin.call({"POST", "/api/v1/tokens", body}).status == 422);
+    AdminFixture::Call call{"POST", "/api/v1/tokens", body};
+    call.principal.clear();
+    CHECK(admin.call(call).status == 422);
   }
   CHECK(admin.call(wish(std::string(2000, 'x'))).status == 422);
   CHECK(admin.call({"POST", "/api/v1/tokens", "nonsense"}).status == 400);
@@ -159,4 +161,84 @@ TEST_CASE("a token that cannot be stored is not given") {
   const auto response = admin.call(wish(admin.password));
   CHECK(response.status == 507);
   CHECK(admin.tokens.list({}, 10).empty());
+}
+
+namespace {
+
+AdminFixture::Call by_token(const std::string& body, std::vector<std::string> scopes) {
+  AdminFixture::Call call{"POST", "/api/v1/tokens", body};
+  call.scopes = std::move(scopes);
+  return call;
+}
+
+}  // namespace
+
+TEST_CASE("a token is good for the scopes that were asked for, also after a restart") {
+  AdminFixture admin;
+  const auto body = admin.json(wish(admin.password, R"(,"scopes":["devices:read","audit:*"])"));
+  CHECK(boost::json::serialize(body.at("scopes")) == R"(["devices:read","audit:*"])");
+  const std::string token{body.at("token").as_string()};
+  const std::vector<std::string> scopes{"devices:read", "audit:*"};
+  CHECK(admin.tokens.principal_of(token).scopes == scopes);
+  admin_api::TokenStore again{admin.chain, [&] { return admin.wall; }};
+  CHECK(again.load(*admin.store).ok());
+  CHECK(again.principal_of(token).scopes == scopes);
+  for (const char* bad : {R"(,"scopes":[])", R"(,"scopes":"*")", R"(,"scopes":["devices"])",
+                          R"(,"scopes":["*:write"])", R"(,"scopes":[7])"}) {
+    CHECK_MESSAGE(admin.call(wish(admin.password, bad)).status == 422, bad);
+  }
+}
+
+TEST_CASE("a token gives what it has itself and nothing more") {
+  AdminFixture admin;
+  const std::vector<std::string> held{"tokens:write", "devices:*"};
+  auto response = admin.call(by_token(R"({"name":"ci","scopes":["devices:read"]})", held));
+  CHECK(response.status == 201);
+  const auto body = boost::json::parse(response.body);
+  CHECK(body.at("user").as_string() == "admin");
+  // Nothing asked for: the same scopes.
+  response = admin.call(by_token(R"({"name":"same"})", held));
+  CHECK(boost::json::serialize(boost::json::parse(response.body).at("scopes")) ==
+        R"(["tokens:write","devices:*"])");
+  for (const char* scopes : {R"(["*"])", R"(["audit:read"])", R"(["*:read"])", R"(["tokens:*"])",
+                             R"(["devices:read","telemetry:read"])"}) {
+    response = admin.call(by_token(std::string{R"({"scopes":)"} + scopes + "}", held));
+    CHECK_MESSAGE(response.status == 403, scopes);
+    CHECK(code_of(response) == "insufficient_scope");
+  }
+  response = admin.call(by_token(R"({"name":"x"})", {"devices:*"}));
+  CHECK(response.status == 403);
+  // With neither token nor password there is something missing.
+  AdminFixture::Call nobody{"POST", "/api/v1/tokens", "{}"};
+  nobody.principal.clear();
+  CHECK(admin.call(nobody).status == 422);
+}
+
+TEST_CASE("making and deleting tokens is recorded, and so are wrong passwords") {
+  AdminFixture admin;
+  const auto body = admin.json(wish(admin.password));
+  const std::string id{body.at("id").as_string()};
+  admin.call({"DELETE", "/api/v1/tokens/" + id});
+  CHECK(admin.call(wish("wrong")).status == 401);
+  CHECK(admin.committer->write_and_wait({}).ok());
+  const auto list = admin.json({"GET", "/api/v1/audit?order=asc"});
+  std::string actions;
+  for (const auto& item : list.at("items").as_array()) {
+    actions += std::string{item.at("action").as_string()} + " ";
+    CHECK(item.at("detail").as_string().find(std::string{body.at("token").as_string()}) ==
+          std::string::npos);
+  }
+  CHECK(actions == "user.create token.create token.delete login ");
+  CHECK(list.at("items").at(2).at("object").as_string() == "token:" + id);
+  CHECK(list.at("items").at(3).at("outcome").as_string() == "wrong_credentials");
+}
+
+TEST_CASE("a token that was deleted or has expired is not live") {
+  AdminFixture admin;
+  const auto body = admin.json(wish(admin.password, R"(,"expiresIn":60)"));
+  const auto principal = admin.tokens.principal_of(body.at("token").as_string());
+  REQUIRE(principal.is_live);
+  CHECK(principal.is_live());
+  admin.wall += std::chrono::minutes{1};
+  CHECK_FALSE(principal.is_live());
 }

@@ -30,8 +30,8 @@ const Mistake mistakes[] = {
     {"log: {zzzzzzzzz: 1}",
      "s.yaml:1: unknown key \"zzzzzzzzz\" in log; known keys are level, format"},
     {"cluster: {}",
-     "s.yaml:1: unknown key \"cluster\"; known keys are data_dir, cores, log, listeners, limits, "
-     "persistence, authorization, twin, identity, admin, metrics"},
+     "s.yaml:1: unknown key \"cluster\"; known keys are data_dir, cores, log, listeners, "
+     "authentication, authorization, limits, persistence, twin, identity, admin, metrics"},
     {"- a", "s.yaml:1: the file must be a map of keys and values"},
     {"log: debug", "s.yaml:1: log must be a map of keys and values"},
     {"log:", "s.yaml:1: log has no value"},
@@ -71,16 +71,29 @@ const Mistake mistakes[] = {
     {"listeners:\n  - {name: a, bind: '127.0.0.1:1', transport: tcp}",
      "s.yaml:2: listeners[0].authentication by certificate needs \"transport: tls\" with client "
      "certificates; write authentication: [anonymous] to let everybody in"},
-    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', authentication: [password]}",
-     "s.yaml:2: listeners[0].authentication must be one of certificate, anonymous, not "
-     "\"password\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', authentication: [kerberos]}",
+     "s.yaml:2: listeners[0].authentication must be one of certificate, password, jwt, anonymous, "
+     "not \"kerberos\""},
+    {"listeners:\n  - {name: a, bind: '0.0.0.0:1', transport: tcp, authentication: [password]}",
+     "s.yaml:2: listeners[0].authentication by password or jwt needs \"transport: tls\", unless "
+     "the "
+     "listener is bound to 127.0.0.1 or [::1]"},
     {"listeners:\n  - {name: a, bind: '127.0.0.1:1', authentication: []}",
      "s.yaml:2: listeners[0].authentication must be a list, such as [certificate] or "
      "[anonymous]"},
     {"listeners:\n  - {name: a, bind: '127.0.0.1:1', authentication: [certificate, certificate]}",
      "s.yaml:2: listeners[0].authentication names a method twice"},
-    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', policy: closed}",
-     "s.yaml:2: listeners[0].policy must be one of device, open, not \"closed\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', policy: 'No!'}",
+     "s.yaml:2: listeners[0].policy must be device, open, service-read, service-write or the name "
+     "of a policy, not \"No!\""},
+    {"authentication:\n  issuers:\n    - {name: a, issuer: b, keys: c}",
+     "s.yaml:3: authentication.issuers[0].audience is missing"},
+    {"authentication:\n  issuers:\n    - {name: a, issuer: b, audience: d, keys: c, policy_claim: "
+     "p}",
+     "s.yaml:3: authentication.issuers[0].policy_claim and policies belong together: the claim may "
+     "name only what is listed in policies"},
+    {"admin: {audit_retention: 1h}",
+     "s.yaml:1: admin.audit_retention must be between 1d and 36500d"},
     {"listeners:\n  - {name: a, bind: '127.0.0.1:1', tls: {certificate: x}}",
      "s.yaml:2: listeners[0].tls needs both certificate and private_key"},
     {"listeners:\n  - {name: a, bind: '127.0.0.1:1', transport: tcp, authentication: [anonymous], "

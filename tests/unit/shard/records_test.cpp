@@ -19,6 +19,10 @@ SessionRecord full_record() {
   record.identity.certificate_serial = "0a1b";
   record.identity.key_fingerprint = std::string(64, 'f');
   record.identity.not_after = wall_from_epoch(1'700'000'000'123);
+  record.identity.policy = plugin::PolicyKind::named;
+  record.identity.policy_name = "line-3";
+  record.identity.proof = plugin::Proof::password;
+  record.identity.proof_id = "which";
   record.client_id = "client";
   record.expiry_seconds = 3600;
   record.connected = true;
@@ -45,6 +49,10 @@ TEST_CASE("a session's record remembers what opened it") {
   CHECK(read->identity.certificate_serial == record.identity.certificate_serial);
   CHECK(read->identity.key_fingerprint == record.identity.key_fingerprint);
   CHECK(read->identity.not_after == record.identity.not_after);
+  CHECK(read->identity.policy == plugin::PolicyKind::named);
+  CHECK(read->identity.policy_name == "line-3");
+  CHECK(read->identity.proof == plugin::Proof::password);
+  CHECK(read->identity.proof_id == "which");
   CHECK(read->client_id == "client");
   CHECK(read->connected);
   REQUIRE(read->will);
@@ -58,7 +66,7 @@ TEST_CASE("a session's record that is cut short anywhere is damaged") {
     CHECK_FALSE(decode_session(whole.substr(0, size)).has_value());
   }
   std::string newer = whole;
-  newer[0] = 3;
+  newer[0] = 4;
   CHECK_FALSE(decode_session(newer).has_value());
 }
 

@@ -1,0 +1,133 @@
+#include "auth/service_credentials.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <mutex>
+
+#include "base/limits.hpp"
+#include "crypto/random.hpp"
+
+namespace skerry::auth {
+namespace {
+
+namespace json = boost::json;
+
+constexpr char record_version = 1;
+constexpr std::string_view key_prefix = "service-password/";
+constexpr std::size_t id_random_bytes = 12;
+
+std::string key_of(std::string_view service) {
+  return std::string{key_prefix}.append(service);
+}
+
+std::string encode(const ServicePassword& password) {
+  json::object record;
+  record["id"] = password.id;
+  record["hash"] = password.hash;
+  record["created"] = epoch_milliseconds(password.created);
+  record["expires"] =
+      password.expires == WallTime::max() ? 0 : epoch_milliseconds(password.expires);
+  record["serviceCreated"] = epoch_milliseconds(password.service_created);
+  return std::string(1, record_version) + json::serialize(record);
+}
+
+std::optional<ServicePassword> decode(std::string_view value) {
+  if (value.empty() || value.front() != record_version) {
+    return std::nullopt;
+  }
+  json::error_code error;
+  const json::value parsed = json::parse(value.substr(1), error);
+  if (error || !parsed.is_object()) {
+    return std::nullopt;
+  }
+  const auto text = [&](const char* name) {
+    const json::value* member = parsed.get_object().if_contains(name);
+    return member != nullptr && member->is_string() ? std::string{member->get_string()}
+                                                    : std::string{};
+  };
+  const auto number = [&](const char* name) {
+    const json::value* member = parsed.get_object().if_contains(name);
+    return member != nullptr && member->is_int64() ? member->get_int64() : 0;
+  };
+  ServicePassword password;
+  password.id = text("id");
+  password.hash = text("hash");
+  password.created = wall_from_epoch(number("created"));
+  const std::int64_t expires = number("expires");
+  password.expires = expires == 0 ? WallTime::max() : wall_from_epoch(expires);
+  password.service_created = wall_from_epoch(number("serviceCreated"));
+  if (password.id.empty() || password.hash.empty()) {
+    return std::nullopt;
+  }
+  return password;
+}
+
+}  // namespace
+
+storage::Status ServiceCredentials::load(const storage::KvStore& store) {
+  const auto records = store.scan(storage::Family::admin,
+                                  {std::string{key_prefix}, storage::prefix_end(key_prefix)});
+  if (!records) {
+    return {storage::StatusCode::closed, "the store is closed"};
+  }
+  const std::unique_lock lock{mutex_};
+  for (records->seek_first(); records->valid(); records->next()) {
+    if (auto password = decode(records->value())) {
+      passwords_.emplace(records->key().substr(key_prefix.size()), *std::move(password));
+    }
+  }
+  return records->status();
+}
+
+void ServiceCredentials::put(std::string service, ServicePassword password, Change change,
+                             Done done) {
+  password.id = crypto::random_token(id_random_bytes);
+  {
+    const std::shared_lock lock{mutex_};
+    if (passwords_.size() >= service_passwords_max && !passwords_.contains(service)) {
+      done({storage::StatusCode::full, "there are too many passwords of services"});
+      return;
+    }
+  }
+  storage::Batch batch;
+  batch.put(storage::Family::admin, key_of(service), encode(password));
+  plugin::AuditEvent event{change.actor.name, "service.password.set", "service:" + service, "ok",
+                           change.detail,     change.actor.address};
+  audit_.submit(std::move(batch), std::move(event),
+                [this, service = std::move(service), password = std::move(password),
+                 done = std::move(done)](const storage::Status& status) {
+                  if (status.ok()) {
+                    {
+                      const std::unique_lock lock{mutex_};
+                      passwords_.insert_or_assign(service, password);
+                    }
+                    tell(service);
+                  }
+                  done(status);
+                });
+}
+
+void ServiceCredentials::erase(std::string service, Change change, Done done) {
+  {
+    const std::unique_lock lock{mutex_};
+    if (passwords_.erase(service) == 0) {
+      done({storage::StatusCode::not_found, "the service has no password"});
+      return;
+    }
+  }
+  tell(service);
+  storage::Batch batch;
+  batch.erase(storage::Family::admin, key_of(service));
+  plugin::AuditEvent event{change.actor.name, "service.password.delete", "service:" + service, "ok",
+                           change.detail,     change.actor.address};
+  audit_.submit(std::move(batch), std::move(event), std::move(done));
+}
+
+std::optional<ServicePassword> ServiceCredentials::find(std::string_view service) const {
+  const std::shared_lock lock{mutex_};
+  const auto found = passwords_.find(service);
+  return found == passwords_.end() ? std::nullopt : std::optional{found->second};
+}
+
+}  // namespace skerry::auth
