@@ -37,8 +37,9 @@ struct EstOptions {
   std::shared_ptr<CertificateIssuer> issuer;
   EnrolmentMode mode = EnrolmentMode::strict;
   RenewalRules renewal = {};
-  /// Refused attempts; what was right costs nothing.
-  AttemptLimits attempts = {.per_address_burst = 64,
+  /// Refused attempts; what was right costs nothing in the end, but counts while it is under way,
+  /// so a fleet behind one address may have that many open at once.
+  AttemptLimits attempts = {.per_address_burst = 256,
                             .per_address_each_second = 2,
                             .total_burst = 1'000,
                             .total_each_second = 200};
