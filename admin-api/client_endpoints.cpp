@@ -3,6 +3,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "admin-api/audited.hpp"
 #include "admin-api/handlers.hpp"
 #include "admin-api/rest.hpp"
 #include "http/await.hpp"
@@ -71,6 +72,26 @@ http::Response not_found(const http::Request& request) {
                            request.parameters.at("clientId"));
 }
 
+/// It is done by now, so a record that cannot be stored is said in the log and changes no answer.
+awaitable<void> record(Services services, const http::Request& request, const char* action) {
+  const std::string& owner = request.parameters.at("owner");
+  const std::string& client_id = request.parameters.at("clientId");
+  services->log("admin: " + request.principal + " " + action + ": client " + client_id + " of " +
+                owner);
+  if (services->audit == nullptr) {
+    co_return;
+  }
+  const auth::Actor actor = actor_of(request);
+  storage::Batch nothing;
+  plugin::AuditEvent event{actor.name,   action, owner, "ok", "client id " + client_id,
+                           actor.address};
+  const storage::Status stored =
+      co_await commit(*services->audit, std::move(nothing), std::move(event));
+  if (!stored.ok()) {
+    services->log("admin: the audit record of it could not be stored: " + stored.detail);
+  }
+}
+
 awaitable<http::Response> disconnect(Services services, const http::Request& request) {
   const std::string& owner = request.parameters.at("owner");
   const std::string& client_id = request.parameters.at("clientId");
@@ -85,8 +106,7 @@ awaitable<http::Response> disconnect(Services services, const http::Request& req
     case Outcome::done:
       break;
   }
-  services->log("admin: " + request.principal + " disconnected client " + client_id + " of " +
-                owner);
+  co_await record(services, request, "client.disconnect");
   http::Response response;
   response.status = 204;
   co_return response;
@@ -101,8 +121,7 @@ awaitable<http::Response> remove(Services services, const http::Request& request
   if (co_await http::await_callback<Outcome>(std::move(ask)) != Outcome::done) {
     co_return not_found(request);
   }
-  services->log("admin: " + request.principal + " removed the session of client " + client_id +
-                " of " + owner);
+  co_await record(services, request, "client.remove");
   http::Response response;
   response.status = 204;
   co_return response;

@@ -52,7 +52,7 @@ struct AdminServices {
   AttemptLimits attempt_limits = {};
   /// Without it there are no endpoints of these.
   std::optional<CertificateServices> certificates = {};
-  plugin::AuditLog* audit = nullptr;  ///< hears of refused passwords; may be null
+  plugin::AuditLog* audit = nullptr;  ///< of refused passwords and of clients; may be null
 };
 
 /// POST, GET /api/v1/tokens · DELETE /api/v1/tokens/{id} · GET, POST /api/v1/devices ·
