@@ -114,11 +114,17 @@ WallTime end_of_right(const DeviceRegistry& registry, const plugin::Identity& id
 
 CertificateAuthenticator::CertificateAuthenticator(const DeviceRegistry& registry,
                                                    crypto::Certificate device_ca, Clock clock,
-                                                   const ServiceRegistry* services)
+                                                   const ServiceRegistry* services,
+                                                   const RevocationLists* lists)
     : registry_(registry),
       device_ca_(std::move(device_ca)),
       clock_(std::move(clock)),
-      services_(services) {}
+      services_(services),
+      lists_(lists) {}
+
+bool CertificateAuthenticator::is_listed(std::string_view serial) const {
+  return lists_ != nullptr && lists_->contains(serial);
+}
 
 void CertificateAuthenticator::authenticate(const plugin::Credentials& credentials, SteadyTime,
                                             Done done) {
@@ -148,6 +154,9 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   }
   if (!leaf->is_signed_by(device_ca_)) {
     return refuse("the client certificate was not issued by this gateway's device CA");
+  }
+  if (is_listed(fields->serial)) {
+    return ban("the client certificate has been revoked, says its authority's revocation list");
   }
   plugin::Identity identity;
   identity.kind = plugin::IdentityKind::device;
@@ -221,7 +230,7 @@ plugin::Standing CertificateAuthenticator::standing_of_certificate(const Device&
                                                                    const plugin::Identity& identity,
                                                                    WallTime now) const {
   using State = plugin::Standing::State;
-  if (registry_.is_revoked(identity.certificate_serial)) {
+  if (registry_.is_revoked(identity.certificate_serial) || is_listed(identity.certificate_serial)) {
     return {State::revoked};
   }
   const DeviceKey* key = device.key(identity.key_fingerprint);
@@ -246,8 +255,10 @@ plugin::Standing CertificateAuthenticator::standing_of_service(const plugin::Ide
   if (now >= identity.not_after) {
     return {State::expired};
   }
-  return check_service(services_, identity) ? plugin::Standing{State::revoked}
-                                            : plugin::Standing{State::valid, identity.not_after};
+  const bool revoked =
+      is_listed(identity.certificate_serial) || check_service(services_, identity).has_value();
+  return revoked ? plugin::Standing{State::revoked}
+                 : plugin::Standing{State::valid, identity.not_after};
 }
 
 }  // namespace skerry::auth

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "auth/registry.hpp"
+#include "auth/revocation_lists.hpp"
 #include "auth/service_registry.hpp"
 #include "crypto/certificate.hpp"
 #include "plugin/authenticator.hpp"
@@ -20,9 +21,10 @@ class CertificateAuthenticator : public plugin::Authenticator {
   using Clock = std::function<WallTime()>;
 
   /// `registry` and `services` must outlive it; without `services` only devices are let in. `clock`
-  /// is called on any thread.
+  /// is called on any thread. What is on `lists` (null: there are none) counts as revoked.
   CertificateAuthenticator(const DeviceRegistry& registry, crypto::Certificate device_ca,
-                           Clock clock, const ServiceRegistry* services = nullptr);
+                           Clock clock, const ServiceRegistry* services = nullptr,
+                           const RevocationLists* lists = nullptr);
 
   void authenticate(const plugin::Credentials& credentials, SteadyTime deadline,
                     Done done) override;
@@ -39,11 +41,13 @@ class CertificateAuthenticator : public plugin::Authenticator {
                                            WallTime now) const;
   plugin::Standing standing_of_service(const plugin::Identity& identity, WallTime now) const;
   Result<plugin::Identity, mqtt::Violation> identify_service(plugin::Identity identity) const;
+  bool is_listed(std::string_view serial) const;
 
   const DeviceRegistry& registry_;
   crypto::Certificate device_ca_;
   Clock clock_;
   const ServiceRegistry* services_;
+  const RevocationLists* lists_;
 };
 
 }  // namespace skerry::auth

@@ -104,6 +104,7 @@ plugin::Standing Application::Impl::service_standing(const plugin::Identity& ide
 
 std::optional<std::string> Application::Impl::reload(const auth::Actor& actor) {
   try {
+    const auto revoked = revocation_lists.read_again(read_clocks().wall);
     if (!options.configuration_path.empty()) {
       Configuration fresh = load_configuration(options.configuration_path);
       // The listeners stay as they are, so what they are judged by must stay as well.
@@ -117,13 +118,14 @@ std::optional<std::string> Application::Impl::reload(const auth::Actor& actor) {
       jwt.replace(std::move(issuers));
     }
     reload_certificates();
+    revocation_lists.replace(revoked);
   } catch (const std::exception& error) {
     log.error("reload_failed", error.what());
     return error.what();
   }
   log.information("reloaded",
-                  "log level, certificates, policies and issuers of tokens; other changes need a "
-                  "restart");
+                  "log level, certificates, revocation lists, policies and issuers of tokens; "
+                  "other changes need a restart");
   audit->submit({}, {actor.name, "system.reload", "configuration", "ok", "", actor.address}, {});
   if (server) {
     server->reevaluate({}, [](std::uint64_t) {});

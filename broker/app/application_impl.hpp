@@ -31,6 +31,7 @@
 #include "auth/password_authenticator.hpp"
 #include "auth/registry.hpp"
 #include "auth/renewal_tap.hpp"
+#include "auth/revocation_lists.hpp"
 #include "auth/service_registry.hpp"
 #include "http/server.hpp"
 #include "net/server.hpp"
@@ -116,6 +117,8 @@ struct Application::Impl {
   std::shared_ptr<auth::CertificateIssuer> issuer;
   std::shared_ptr<auth::CrlPublisher> crl;
   std::atomic<std::uint64_t> listed_epoch{0};  ///< of the registry's revocations
+  auth::RevocationLists revocation_lists{
+      [this](std::string_view line) { log.warning("crl_expired", line); }};
   std::unique_ptr<auth::CertificateAuthenticator> certificates;
   std::unique_ptr<auth::ServiceCredentials> credentials;
   std::unique_ptr<storage::ReaderPool> hashers;

@@ -162,7 +162,8 @@ void Application::Impl::open_identity() {
   }
   open_certificates();
   certificates = std::make_unique<auth::CertificateAuthenticator>(
-      *registry, authority->device_ca(), [] { return read_clocks().wall; }, service_registry.get());
+      *registry, authority->device_ca(), [] { return read_clocks().wall; }, service_registry.get(),
+      &revocation_lists);
   registry->on_rights_change(
       [this](const std::string& id) { server->rights_changed("device:" + id); });
   registry->on_change([this](const auth::Device& device, auth::DeviceRegistry::Change change) {
@@ -181,6 +182,7 @@ TlsHolder& Application::Impl::hold_tls(std::function<transport::TlsOptions()> ma
 net::Listener Application::Impl::make_listener(const ListenerConfiguration& listener) {
   using Method = auth::AuthenticatorChain::Method;
   std::shared_ptr<plugin::Authenticator> by_certificate;
+  crypto::Certificate client_ca = authority->device_ca();
   if (listener.client_ca.empty()) {
     // The chain shares what the application owns.
     by_certificate = {std::shared_ptr<void>(), certificates.get()};
@@ -189,9 +191,13 @@ net::Listener Application::Impl::make_listener(const ListenerConfiguration& list
     if (authority_certificate.has_error()) {
       throw std::runtime_error(listener.client_ca + " holds no certificate");
     }
+    client_ca = *authority_certificate;
     by_certificate = std::make_shared<auth::CertificateAuthenticator>(
-        *registry, *authority_certificate, [] { return read_clocks().wall; },
-        service_registry.get());
+        *registry, client_ca, [] { return read_clocks().wall; }, service_registry.get(),
+        &revocation_lists);
+  }
+  if (!listener.crl.empty()) {
+    revocation_lists.add(listener.crl, client_ca, read_clocks().wall);
   }
   std::vector<auth::AuthenticatorChain::Step> steps;
   for (const AuthenticationMethod method : listener.authentication) {

@@ -120,10 +120,11 @@ void read_tls(const Section& section, ListenerConfiguration& listener) {
     return;
   }
   const Section tls(section.file(), section.qualified("tls"), node,
-                    {"certificate", "private_key", "client_ca", "client_certificate"});
+                    {"certificate", "private_key", "client_ca", "crl", "client_certificate"});
   tls.read("certificate", listener.certificate);
   tls.read("private_key", listener.private_key);
   tls.read("client_ca", listener.client_ca);
+  tls.read("crl", listener.crl);
   tls.read_choice<transport::ClientCertificate>(
       "client_certificate", listener.client_certificate,
       {{"required", transport::ClientCertificate::required},
@@ -131,6 +132,9 @@ void read_tls(const Section& section, ListenerConfiguration& listener) {
        {"none", transport::ClientCertificate::none}});
   if (listener.certificate.empty() != listener.private_key.empty()) {
     section.fail(node, section.qualified("tls") + " needs both certificate and private_key");
+  }
+  if (!listener.crl.empty() && !by_certificate) {
+    section.fail(node, tls.qualified("crl") + " needs authentication by certificate");
   }
 }
 

@@ -47,6 +47,7 @@ struct ListenerConfiguration {
   std::string certificate;  ///< PEM file; empty: the server certificate of our own CA
   std::string private_key;
   std::string client_ca;  ///< PEM file; empty: our own device CA
+  std::string crl;        ///< PEM or DER file of that CA's revocation lists; empty: none
   transport::ClientCertificate client_certificate = transport::ClientCertificate::required;
   std::vector<AuthenticationMethod> authentication{AuthenticationMethod::certificate};
   plugin::PolicyKind policy = plugin::PolicyKind::device;

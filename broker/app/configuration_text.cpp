@@ -85,6 +85,9 @@ std::string listener_text(const ListenerConfiguration& listener) {
     if (!listener.client_ca.empty()) {
       text += "      client_ca: " + quoted(listener.client_ca) + "\n";
     }
+    if (!listener.crl.empty()) {
+      text += "      crl: " + quoted(listener.crl) + "\n";
+    }
     text += "      client_certificate: " + std::string(name_of(listener.client_certificate)) + "\n";
   }
   std::string methods;

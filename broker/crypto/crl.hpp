@@ -46,4 +46,21 @@ struct CrlFields {
 /// Reads a list in DER, at most crl_bytes_max. Fails as well when `issuer` has not signed it.
 Result<CrlFields, Failure> read_crl(std::string_view der, const Certificate& issuer);
 
+/// Most lists in one file, and most entries over all of them.
+inline constexpr std::size_t crl_lists_max = 16;
+inline constexpr std::size_t crl_entries_max = 1'000'000;
+
+struct RevokedSerials {
+  std::vector<std::string> serials;        ///< as CertificateFields has them; sorted, each once
+  WallTime next_update = WallTime::max();  ///< the earliest that a list promises
+};
+
+/// Reads what an authority has published: one list in DER, or one or several in PEM, at most
+/// crl_bytes_max. Fails as a whole when one of them is not by `issuer` (name, right to sign lists,
+/// signature) or is not a whole list of its own certificates (delta and indirect lists and others
+/// with critical extensions, RFC 5280 section 5.2). An old list is read like another. About 1 µs an
+/// entry.
+Result<RevokedSerials, Failure> read_revoked_serials(std::string_view text,
+                                                     const Certificate& issuer);
+
 }  // namespace skerry::crypto

@@ -143,6 +143,31 @@ class Topics(Wire):
         await client.disconnect()
         self.assertEqual(server.rest("GET", "/api/v1/devices/b/telemetry/latest")["items"], [])
 
+    async def test_threat_14_a_response_topic_gives_no_right(self):
+        elsewhere = "devices/b/commands/7/request"
+        reader = await connect_plain("reader")
+        await reader.subscribe(["devices/a/events/#", "devices/b/#"], qos=1)
+        client = await connect_device(a)
+        sent = client.publish("devices/a/events/ask", b"{}", qos=1,
+                              properties={"response_topic": elsewhere})
+        self.assertEqual(await sent.acknowledged(), 0)
+        # Others get it as it was written: a hint that they may follow by rights of their own.
+        message = await reader.next_message()
+        self.assertEqual((message.topic, message.properties.get("response_topic")),
+                         ("devices/a/events/ask", elsewhere))
+        # The one that wrote it has gained nothing there, and neither has whoever it names.
+        for properties in (None, {"response_topic": elsewhere}):
+            sent = client.publish(elsewhere, b"{}", qos=1, properties=properties)
+            self.assertEqual(await sent.acknowledged(), NOT_AUTHORIZED)
+        self.assertEqual(await client.subscribe([elsewhere], qos=1), (NOT_AUTHORIZED,))
+        named = await connect_device(b)
+        sent = named.publish("devices/a/events/ask", b"{}", qos=1)
+        self.assertEqual(await sent.acknowledged(), NOT_AUTHORIZED)
+        await named.publish("devices/b/events/marker", b"{}", qos=1).acknowledged()
+        self.assertEqual((await reader.next_message()).topic, "devices/b/events/marker")
+        for each in (client, named, reader):
+            await each.disconnect()
+
     async def test_a_device_cannot_subscribe_to_what_is_not_its_own(self):
         world = await connect_plain("world")
         await world.publish("public", b"retained", qos=1, retain=True).acknowledged()

@@ -2,9 +2,11 @@
 """Whoever loses its rights is gone at once and for good: live sessions, what waits for them, their
 wills, their resumed TLS sessions, through a kill -9; and presence says so. Over mutual TLS."""
 import asyncio
+import datetime
 import json
 import pathlib
 import random
+import signal
 import socket
 import ssl
 import sys
@@ -16,10 +18,12 @@ import mqtt  # noqa: E402
 import mqtt_codec as codec  # noqa: E402
 import pki  # noqa: E402
 from cryptography import x509  # noqa: E402
+from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from server import HOST, Server, plain_listener, wait_until  # noqa: E402
 
 NOT_AUTHORIZED = 0x87
 TAKEN_OVER = 0x8E
+BANNED = 0x8A
 ADMINISTRATIVE_ACTION = 0x98
 SUBSCRIBED = "devices/{}/events/#"
 
@@ -215,13 +219,19 @@ class LiveSessions(Wire):
         client = await connect_device(device, client_id="a/b c", clean=False)
         self.assertFalse(client.connect_packet.session_present)
         await client.disconnect()
+        for action in ("client.disconnect", "client.remove"):
+            records = server.pages(f"/api/v1/audit?action={action}")
+            self.assertEqual([(each["actor"], each["object"], each["outcome"], each["detail"])
+                              for each in records],
+                             [("user:admin", "device:handled", "ok", "client id a/b c")])
 
 
 class ResumedTls(Wire):
-    def connect(self, context, session=None):
+    def connect(self, context, session=None, of_server=None):
         """(reason of the CONNACK or None, whether TLS was resumed, session for the next)."""
         with context.wrap_socket(
-                socket.create_connection((HOST, server.ports["devices"]), timeout=30),
+                socket.create_connection((HOST, (of_server or server).ports["devices"]),
+                                         timeout=30),
                 server_hostname="localhost", session=session) as wire:
             frames = codec.Frames()
             try:
@@ -314,6 +324,70 @@ class OwnServer(Wire):
         made = Server(listeners=[plain_listener()], overrides=overrides)
         self.addCleanup(made.close)
         return made
+
+    def list_of(self, own, *devices, key=None):
+        """The revocation list of the server's own device CA, as an authority elsewhere makes it."""
+        stem = own.data_dir / "ca" / "device-ca"
+        issuer = x509.load_pem_x509_certificate(stem.with_suffix(".crt").read_bytes())
+        key = key or serialization.load_pem_private_key(stem.with_suffix(".key").read_bytes(), None)
+        now = datetime.datetime.utcnow()
+        builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
+                   .last_update(now).next_update(now + datetime.timedelta(days=1)))
+        for device in devices:
+            certificate = x509.load_pem_x509_certificate(device.certificate_file.read_bytes())
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+                .revocation_date(now).build())
+        return builder.sign(key, hashes.SHA256()).public_bytes(pki.PEM)
+
+    def reload(self, own, until):
+        """SIGHUP; what the log says must come to hold `until` once more."""
+        before = own.tail(10_000).count(until)
+        own.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: own.tail(10_000).count(until) > before, until)
+
+    async def test_threat_18_a_listener_s_revocation_list_ends_live_sessions(self):
+        own = self.make_server()
+        path = own.directory / "device.crl"
+        path.write_bytes(self.list_of(own))
+        own.stop()
+        own.configuration["listeners"][0]["tls"] = {"crl": str(path)}
+        own.start()
+        device, other = (pki.Device.enrolled(own, name) for name in ("listed", "other"))
+        context = device.context()
+        resumer = ResumedTls()
+        answer, _, session = await asyncio.to_thread(resumer.connect, context, None, own)
+        self.assertEqual(answer, 0)
+        spy = await Spy.of(device, own)
+        will = {"topic": "devices/listed/events/bye", "payload": b"{}", "qos": 1}
+        client = await connect_device(device, clean=False, will=will)
+        bystander = await connect_device(other)
+        # A list that somebody else has signed changes nothing, and the log says so.
+        path.write_bytes(self.list_of(own, device, key=pki.make_key()))
+        await asyncio.to_thread(self.reload, own, "not signed by the client CA")
+        await client.publish("devices/listed/events/x", b"{}", qos=1).acknowledged()
+        path.write_bytes(self.list_of(own, device))
+        await asyncio.to_thread(self.reload, own, "revocation lists")
+        self.assertEqual(await client.wait_lost(), ADMINISTRATIVE_ACTION)
+        topics = {message.topic for message in await spy.until_marker()}
+        self.assertIn("devices/listed/events/x", topics)
+        self.assertNotIn("devices/listed/events/bye", topics)
+        with self.assertRaises(mqtt.Refused) as caught:
+            await connect_device(device)
+        self.assertEqual(caught.exception.packet.reason, BANNED)
+        answer, _, _ = await asyncio.to_thread(resumer.connect, context, session, own)
+        self.assertEqual(answer, BANNED)
+        await bystander.publish("devices/other/events/x", b"{}", qos=1).acknowledged()
+        self.assertTrue(bystander.connected)
+        await bystander.disconnect()
+        await spy.close()
+        # At start nothing was read before: the server says why and does not run.
+        own.stop()
+        path.write_text("nonsense")
+        own.start(wait=False)
+        code, own.process = own.process.wait(60), None
+        self.assertNotEqual(code, 0)
+        self.assertIn(f"cannot use {path}", own.tail())
 
     async def test_threat_19_a_session_ends_in_the_second_its_certificate_does(self):
         own = self.make_server(identity={"device_certificate_life": "6s"})

@@ -9,6 +9,7 @@
 
 #include "crypto/crl.hpp"
 #include "crypto/csr_attributes.hpp"
+#include "crypto/encoding.hpp"
 #include "crypto/request.hpp"
 #include "request_maker.hpp"
 
@@ -43,6 +44,10 @@ crypto::Certificate leaf(const Issuer& issuer, const std::string& crl_url = {}) 
   profile.uris = {"urn:skerry:device:pump-7"};
   profile.crl_url = crl_url;
   return *crypto::issue_certificate(profile, issuer.certificate, issuer.key);
+}
+
+std::string pem_of(const std::string& der) {
+  return crypto::pem_encode("X509 CRL", der);
 }
 
 }  // namespace
@@ -97,6 +102,61 @@ TEST_CASE("a list of another issuer, cut or changed anywhere, is not read") {
     CHECK((!fields.has_value() || fields->number == 7));
   }
   CHECK_FALSE(crypto::read_crl(der + "x", issuer.certificate).has_value());
+}
+
+TEST_CASE("lists of others are read in DER and, several in a file, in PEM") {
+  const Issuer issuer;
+  const auto list = [&](std::vector<crypto::RevokedCertificate> entries, WallTime next) {
+    return *crypto::make_crl({1, now - 1h, next, std::move(entries)}, issuer.certificate,
+                             issuer.key);
+  };
+  const std::string first = list({{"80", now, 1}, {"0a", now, 1}}, now + 2h);
+  const std::string second = list({{"0a", now, 4}, {"11", now, 0}}, now - 1min);
+  const auto of_der = crypto::read_revoked_serials(first, issuer.certificate);
+  REQUIRE(of_der.has_value());
+  CHECK(of_der->serials == std::vector<std::string>{"0a", "80"});
+  CHECK(of_der->next_update == now + 2h);
+  const std::string text = "words\n" + pem_of(first) + pem_of(second);
+  const auto of_pem = crypto::read_revoked_serials(text, issuer.certificate);
+  REQUIRE(of_pem.has_value());
+  CHECK(of_pem->serials == std::vector<std::string>{"0a", "11", "80"});
+  CHECK(of_pem->next_update == now - 1min);  // an old list is read, and said to be old
+  std::string many;
+  for (std::size_t count = 0; count <= crypto::crl_lists_max; ++count) {
+    many += pem_of(first);
+  }
+  CHECK_FALSE(crypto::read_revoked_serials(many, issuer.certificate).has_value());
+}
+
+TEST_CASE("one list that is cut, changed or by another spoils the file") {
+  const Issuer issuer;
+  const Issuer same_name;
+  const Issuer other{"Another CA"};
+  const auto list = [](const Issuer& by) {
+    return *crypto::make_crl({1, now, now + 1h, {{"0a", now, 1}}}, by.certificate, by.key);
+  };
+  const auto refusal = [&](const std::string& text) -> std::string {
+    const auto read = crypto::read_revoked_serials(text, issuer.certificate);
+    return read.has_value() ? "" : read.error().what;
+  };
+  const std::string good = list(issuer);
+  CHECK(refusal(good).empty());
+  CHECK(refusal(list(same_name)).find("not signed by") != std::string::npos);
+  CHECK(refusal(list(other)).find("another issuer") != std::string::npos);
+  CHECK(refusal(pem_of(good) + pem_of(list(same_name))).find("not signed") != std::string::npos);
+  const std::string pem = pem_of(good);
+  CHECK_FALSE(refusal(pem + pem.substr(0, pem.size() / 2)).empty());
+  CHECK_FALSE(refusal(good + "x").empty());
+  CHECK_FALSE(refusal("-----BEGIN CERTIFICATE-----\n").empty());
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    CHECK_FALSE(refusal(good.substr(0, size)).empty());
+  }
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    std::string changed = good;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    const auto read = crypto::read_revoked_serials(changed, issuer.certificate);
+    CHECK((!read.has_value() || read->serials == std::vector<std::string>{"0a"}));
+  }
 }
 
 TEST_CASE("what is no serial is not put on a list") {
