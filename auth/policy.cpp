@@ -109,6 +109,7 @@ bool Policy::holds(const PolicyCondition& when, const PolicySubject& subject, st
 Policy::Reach Policy::reach(const Rule& rule, const PolicySubject& subject, Action action,
                             std::string_view topic, RuleTrace* trace) {
   const bool is_filter = action == Action::subscribe;
+  const bool denies = rule.source->effect == Effect::deny;
   Reach most = Reach::none;
   std::string filter;
   std::string why;
@@ -123,7 +124,12 @@ Policy::Reach Policy::reach(const Rule& rule, const PolicySubject& subject, Acti
           trace->topic = candidate.text();
           trace->outcome = why;
         }
-        continue;
+        // What may have been meant by a denial is denied: a missing value opens nothing.
+        if (!denies || !candidate.is_about(subject) ||
+            (!is_filter && !topic.starts_with(candidate.prefix()))) {
+          continue;
+        }
+        candidate.expand_widely(subject, filter);
       }
       wanted = filter;
     }

@@ -152,4 +152,32 @@ bool TopicTemplate::expand(const PolicySubject& subject, std::string& out, std::
   return true;
 }
 
+bool TopicTemplate::is_about(const PolicySubject& subject) const noexcept {
+  using plugin::IdentityKind;
+  return std::all_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+    return part.kind == Kind::text ||
+           subject.kind ==
+               (part.kind == Kind::service ? IdentityKind::service : IdentityKind::device);
+  });
+}
+
+void TopicTemplate::expand_widely(const PolicySubject& subject, std::string& out) const {
+  constexpr char unknown = '\0';  // which no topic has
+  out.clear();
+  for (const Part& part : parts_) {
+    const std::string_view value = value_of(part, subject);
+    if (part.kind == Kind::text || fits_in_level(value)) {
+      out.append(value);
+    } else {
+      out.push_back(unknown);
+    }
+  }
+  for (std::size_t at = out.find(unknown); at != out.npos; at = out.find(unknown)) {
+    const std::size_t slash = out.rfind('/', at);
+    const std::size_t begin = slash == out.npos ? 0 : slash + 1;
+    const std::size_t end = std::min(out.find('/', at), out.size());
+    out.replace(begin, end - begin, "+");
+  }
+}
+
 }  // namespace skerry::auth

@@ -1,6 +1,7 @@
 // TopicTemplate: a topic filter with placeholders, as rules of policies have them:
 // "site/{attributes.site}/+", "devices/{device}/#", "line-{model}/x". A placeholder stands for a
-// part of one level and never for more: a value with a wildcard or a slash does not expand.
+// part of one level and never for more: a value with a wildcard or a slash does not expand. A rule
+// that allows has no effect then; one that denies takes a wildcard for that level.
 #pragma once
 
 #include <string>
@@ -36,6 +37,11 @@ class TopicTemplate {
   /// The filter for `subject` in `out`. False when a value is missing, empty, or holds what a level
   /// may not; then `why`, unless null, has a sentence.
   bool expand(const PolicySubject& subject, std::string& out, std::string* why) const;
+
+  /// Are all its placeholders about this kind of client? {service} says nothing of a device.
+  bool is_about(const PolicySubject& subject) const noexcept;
+  /// The filter of all names that it could stand for: a level that does not expand is a wildcard.
+  void expand_widely(const PolicySubject& subject, std::string& out) const;
 
  private:
   enum class Kind : std::uint8_t { text, device, service, name, model, serial_number, attribute };

@@ -122,6 +122,32 @@ TEST_CASE("placeholders stand for a part of one level and for nothing more") {
   CHECK(fixture.ask(service, Action::publish, "site/north/pump-7/x") == Verdict::deny);
 }
 
+TEST_CASE("a denial whose placeholder has no usable value denies whatever could be meant") {
+  PolicyFixture fixture;
+  fixture.add(lab_device());
+  const std::vector<Action> all{Action::publish, Action::subscribe, Action::receive};
+  fixture.policies.replace(
+      {policy({rule(Effect::deny, all, {"site/{attributes.gone}/secret"}),
+               rule(Effect::deny, all, {"line-{attributes.bad}/x"}),
+               rule(Effect::deny, all, {"svc/{service}/x"}), rule(Effect::allow, all, {"#"})})});
+  const Identity pump = device("pump-7");
+  CHECK(fixture.ask(pump, Action::publish, "site/north/secret") == Verdict::deny);
+  CHECK(fixture.ask(pump, Action::publish, "site/north/open") == Verdict::allow);
+  CHECK(fixture.ask(pump, Action::receive, "site/north/secret") == Verdict::deny);
+  CHECK(fixture.ask(pump, Action::subscribe, "site/+/secret") == Verdict::deny);
+  CHECK(fixture.ask(pump, Action::subscribe, "site/north/+") == Verdict::allow);  // each is checked
+  CHECK(fixture.ask(pump, Action::publish, "line-4/x") == Verdict::deny);
+  CHECK(fixture.ask(pump, Action::publish, "other/x") == Verdict::allow);
+  // Whose registration is not there has no value for anything.
+  CHECK(fixture.ask(device("pump-8"), Action::publish, "site/north/secret") == Verdict::deny);
+  // A rule about services is none about devices, and the other way round.
+  CHECK(fixture.ask(pump, Action::publish, "svc/any/x") == Verdict::allow);
+  Identity service = pump;
+  service.kind = IdentityKind::service;
+  CHECK(fixture.ask(service, Action::publish, "svc/pump-7/x") == Verdict::deny);
+  CHECK(fixture.ask(service, Action::publish, "site/north/secret") == Verdict::allow);
+}
+
 TEST_CASE("conditions look at tags, attributes and model") {
   PolicyFixture fixture;
   fixture.add(lab_device());
