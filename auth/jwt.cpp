@@ -118,8 +118,9 @@ Result<Header, JwtFailure> read_header(std::string_view part) {
   return Header{*algorithm, std::string{text_of(*object, "kid").value_or("")}};
 }
 
-bool verify(const JwtIssuer& issuer, const Header& header, std::string_view message,
-            std::string_view signature) {
+/// The key that has signed it; null: none of the issuer's.
+const JwtKey* signer_of(const JwtIssuer& issuer, const Header& header, std::string_view message,
+                        std::string_view signature) {
   std::size_t tried = 0;
   for (const JwtKey& key : issuer.keys) {
     const bool is_meant = header.key_id.empty() || key.id.empty() || key.id == header.key_id;
@@ -127,13 +128,13 @@ bool verify(const JwtIssuer& issuer, const Header& header, std::string_view mess
       continue;
     }
     if (key.key.verify(message, signature)) {
-      return true;
+      return &key;
     }
     if (++tried == keys_tried_max) {
       break;
     }
   }
-  return false;
+  return nullptr;
 }
 
 /// The claims of a token whose signature holds.
@@ -285,10 +286,15 @@ Result<JwtSubject, JwtFailure> judge_jwt(std::string_view token,
   if (issuer == issuers.end()) {
     return JwtFailure{"the token's issuer is not known here"};
   }
-  if (!verify(*issuer, *header, token.substr(0, second), *signature)) {
+  const JwtKey* key = signer_of(*issuer, *header, token.substr(0, second), *signature);
+  if (key == nullptr) {
     return JwtFailure{"the token's signature is not one of its issuer"};
   }
-  return judge_claims(*claims, *issuer, now);
+  auto subject = judge_claims(*claims, *issuer, now);
+  if (subject) {
+    subject->key = key->key.fingerprint();
+  }
+  return subject;
 }
 
 bool looks_like_jwt(std::string_view text) noexcept {

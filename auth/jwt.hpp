@@ -54,6 +54,7 @@ struct JwtSubject {
   std::string service;
   std::string policy;
   WallTime expires{};
+  std::string key = {};  ///< fingerprint of the key that has signed it
 };
 
 /// Judges a token at `now`. At most two signatures' worth of work.

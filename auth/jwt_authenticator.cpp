@@ -6,6 +6,22 @@
 #include "auth/policy_source.hpp"
 
 namespace skerry::auth {
+namespace {
+
+/// An issuer and one of its keys: who takes a key away takes what it has signed as well.
+std::string proof_of(const JwtIssuer& issuer, std::string_view key) {
+  return std::string{issuer.name}.append(1, ' ').append(key);
+}
+
+bool has_proof(const JwtIssuer& issuer, std::string_view proof) {
+  const std::size_t space = proof.rfind(' ');
+  return space != proof.npos && proof.substr(0, space) == issuer.name &&
+         std::any_of(issuer.keys.begin(), issuer.keys.end(), [&](const JwtKey& key) {
+           return key.key.fingerprint() == proof.substr(space + 1);
+         });
+}
+
+}  // namespace
 
 void JwtAuthenticator::replace(std::vector<JwtIssuer> issuers) {
   auto fresh = std::make_shared<const std::vector<JwtIssuer>>(std::move(issuers));
@@ -31,7 +47,7 @@ void JwtAuthenticator::authenticate(const plugin::Credentials& credentials, Stea
   set_policy(identity, subject->policy);
   identity.not_after = subject->expires;
   identity.proof = plugin::Proof::token;
-  identity.proof_id = subject->issuer->name;
+  identity.proof_id = proof_of(*subject->issuer, subject->key);
   done(std::move(identity));
 }
 
@@ -39,7 +55,7 @@ plugin::Standing JwtAuthenticator::standing(const plugin::Identity& identity, Wa
   using State = plugin::Standing::State;
   const auto issuers = current();
   const auto issuer = std::find_if(issuers->begin(), issuers->end(), [&](const JwtIssuer& known) {
-    return known.name == identity.proof_id;
+    return has_proof(known, identity.proof_id);
   });
   if (issuer == issuers->end()) {
     return {State::denied};

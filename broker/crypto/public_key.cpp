@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 
 #include "crypto/encoding.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/key.hpp"
 #include "crypto/openssl.hpp"
 
@@ -75,6 +76,10 @@ Result<PublicKey, Failure> PublicKey::adopt(evp_pkey_st* owned) {
   }
   made.handle_ = {key.release(), EVP_PKEY_free};
   return made;
+}
+
+std::string PublicKey::fingerprint() const {
+  return sha256_hex(der_of(handle_.get(), i2d_PUBKEY));
 }
 
 Result<PublicKey, Failure> PublicKey::from_pem(std::string_view pem) {

@@ -34,6 +34,9 @@ class PublicKey {
   /// The one algorithm this key may be used with.
   SignatureAlgorithm algorithm() const noexcept { return algorithm_; }
 
+  /// SHA-256 of its SubjectPublicKeyInfo in lower-case hex; the same whatever form it came in.
+  std::string fingerprint() const;
+
   /// Is `signature` one of this key over `message`? About 0.1 ms. Never throws on what it is given.
   bool verify(std::string_view message, std::string_view signature) const;
 

@@ -32,7 +32,7 @@ struct Identity {
   WallTime not_after = WallTime::max();  ///< when the credentials end
   std::string policy_name;               ///< with PolicyKind::named
   Proof proof = Proof::none;
-  std::string proof_id;  ///< which password it was, or who issued the token; opaque
+  std::string proof_id;  ///< which password it was, or whose key has signed the token; opaque
 
   /// `device:<id>`, `service:<name>`, `user:<name>` or `domain:<name>`: the owner half of a session
   /// key, also what sessions are found by when rights end.

@@ -239,6 +239,14 @@ TEST_CASE("an identity by token ends with it, with its issuer, and with its poli
   using State = plugin::Standing::State;
   CHECK(authenticator.standing(*identity, start_of_test).state == State::valid);
   CHECK(authenticator.standing(*identity, identity->not_after).state == State::expired);
+  // The key that has signed it is taken away: what it vouched for goes, another key or not.
+  JwtIssuer both = issuer(signer.public_pem());
+  const JwtIssuer rotated = issuer(Signer{"EdDSA"}.public_pem());
+  both.keys.insert(both.keys.begin(), rotated.keys.front());
+  authenticator.replace({both});
+  CHECK(authenticator.standing(*identity, start_of_test).state == State::valid);
+  authenticator.replace({rotated});
+  CHECK(authenticator.standing(*identity, start_of_test).state == State::denied);
   JwtIssuer other = issuer(signer.public_pem());
   other.policy = "service-write";
   authenticator.replace({other});
