@@ -13,6 +13,10 @@ std::string address_group(std::string_view address) {
   if (error || !parsed.is_v6()) {
     return std::string{address};
   }
+  // Of a socket for both families; all of IPv4 is one /64 there.
+  if (parsed.to_v6().is_v4_mapped()) {
+    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, parsed.to_v6()).to_string();
+  }
   const auto bytes = parsed.to_v6().to_bytes();
   return "v6/" + std::string(bytes.begin(), bytes.begin() + 8);
 }

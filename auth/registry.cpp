@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "auth/attempt_limiter.hpp"
 #include "auth/registry_record.hpp"
 #include "base/assert.hpp"
 #include "base/limits.hpp"
@@ -128,7 +129,7 @@ void DeviceRegistry::index_details(const Device& device) {
   }
   if (device.state == DeviceState::pending && device.request &&
       pending_.emplace(device.request->time, device.id).second) {
-    ++pending_by_address_[device.request->address];
+    ++pending_by_address_[address_group(device.request->address)];
   }
 }
 
@@ -144,7 +145,7 @@ void DeviceRegistry::unindex_details(const Device& device) {
     }
   }
   if (device.request && pending_.erase({device.request->time, device.id}) > 0) {
-    const auto address = pending_by_address_.find(device.request->address);
+    const auto address = pending_by_address_.find(address_group(device.request->address));
     if (address != pending_by_address_.end() && --address->second == 0) {
       pending_by_address_.erase(address);
     }

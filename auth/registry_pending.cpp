@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "auth/attempt_limiter.hpp"
 #include "auth/registry.hpp"
 #include "auth/registry_record.hpp"
 #include "base/limits.hpp"
@@ -57,7 +58,7 @@ std::optional<RegistryFailure> DeviceRegistry::refuse_request(const ApprovalRequ
     ++approvals_refused_;
     return too_many("too many devices wait for approval");
   }
-  const auto same_address = pending_by_address_.find(request.address);
+  const auto same_address = pending_by_address_.find(address_group(request.address));
   if (same_address != pending_by_address_.end() &&
       same_address->second >= pending_per_address_max) {
     ++approvals_refused_;

@@ -136,6 +136,10 @@ TEST_CASE("guessing from many addresses is slowed down in total") {
   CHECK_FALSE(limiter.begin("192.0.2.99", now + std::chrono::hours{1}));
   CHECK(admin_api::address_group("2001:db8::1") == admin_api::address_group("2001:db8::2"));
   CHECK(admin_api::address_group("2001:db8::1") != admin_api::address_group("2001:db8:0:1::1"));
+  // As a socket for both families names them: one IPv4 peer must not shut out all the others.
+  CHECK(admin_api::address_group("::ffff:192.0.2.1") == "192.0.2.1");
+  CHECK(admin_api::address_group("::ffff:192.0.2.1") !=
+        admin_api::address_group("::ffff:192.0.2.2"));
 }
 
 TEST_CASE("bad wishes are refused before the password is looked at") {

@@ -32,6 +32,18 @@ TEST_CASE("an unknown key waits once, under the id it proposes or one of its own
   CHECK(device->request->time == start_of_test);
 }
 
+TEST_CASE("the addresses of one IPv6 network count as one") {
+  RegistryFixture fixture;
+  for (unsigned key = 1; key <= pending_per_address_max; ++key) {
+    REQUIRE(ask(fixture, key, "n" + std::to_string(key), "2001:db8::" + std::to_string(key))
+                .has_value());
+  }
+  CHECK(error_of(ask(fixture, 9'999, "late", "2001:db8::9999")) == RegistryError::limit);
+  CHECK(ask(fixture, 9'999, "late", "2001:db8:0:1::1").has_value());
+  fixture.restart();
+  CHECK(error_of(ask(fixture, 9'998, "later", "2001:db8::9998")) == RegistryError::limit);
+}
+
 TEST_CASE("who waits is bounded by address and in all, and goes after a week") {
   RegistryFixture fixture;
   unsigned key = 0;
