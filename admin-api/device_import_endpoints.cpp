@@ -361,22 +361,22 @@ awaitable<Response> export_devices(Services services, const http::Request& reque
 }  // namespace
 
 http::EndpointTable device_import_endpoints(const Services& services) {
-  http::Endpoint import;
-  import.method = "POST";
-  import.route = "/api/v1/devices:import";
-  import.body_bytes_max = import_bytes_max;
-  import.streams_body = true;
-  import.handler = [services](const http::Request& request) {
+  http::Endpoint upload;
+  upload.method = "POST";
+  upload.route = "/api/v1/devices:import";
+  upload.body_bytes_max = import_bytes_max;
+  upload.streams_body = true;
+  upload.handler = [services](const http::Request& request) {
     return import_devices(services, request);
-};
-http::Endpoint export_all;
-export_all.method = "GET";
-export_all.route = "/api/v1/devices:export";
-export_all.body_bytes_max = 0;
-export_all.handler = [services](const http::Request& request) {
-  return export_devices(services, request);
-};
-return {std::move(import), std::move(export_all)};
-}  // namespace skerry::admin_api
+  };
+  http::Endpoint export_all;
+  export_all.method = "GET";
+  export_all.route = "/api/v1/devices:export";
+  export_all.body_bytes_max = 0;
+  export_all.handler = [services](const http::Request& request) {
+    return export_devices(services, request);
+  };
+  return {std::move(upload), std::move(export_all)};
+}
 
 }  // namespace skerry::admin_api

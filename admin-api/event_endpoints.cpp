@@ -6,6 +6,7 @@
 
 #include "auth/registry.hpp"
 #include "base/assert.hpp"
+#include "http/scope.hpp"
 
 namespace skerry::admin_api {
 namespace {
@@ -60,8 +61,8 @@ Failure read_types(std::string_view text, std::uint32_t& types) {
     const auto type = event_type(text.substr(0, comma));
     if (!type) {
       return invalid_parameter("types",
-                               "may name presence, telemetry, device, enrolment, certificate and "
-                               "denial, by commas");
+                               "may name presence, telemetry, device, enrolment and certificate, "
+                               "by commas");
     }
     types |= bit_of(*type);
     text.remove_prefix(std::min(comma + 1, text.size()));
@@ -167,11 +168,49 @@ http::Response start_stream(const Context& context, const http::Request& request
   return response;
 }
 
+/// What a stream of this type tells is guarded by the scope of the resource that it is about.
+std::string_view scope_of(plugin::EventType type) {
+  switch (type) {
+    case plugin::EventType::presence:
+      return {};
+    case plugin::EventType::telemetry:
+      return "telemetry:read";
+    case plugin::EventType::device:
+    case plugin::EventType::enrolment:
+    case plugin::EventType::certificate:
+      return "devices:read";
+  }
+  return "*";
+}
+
+/// Leaves the types that the token is good for; one that was asked for by name is refused.
+Failure judge_types(const http::Request& request, bool named, std::uint32_t& types) {
+  for (std::uint32_t bit = 0; bit_of(static_cast<plugin::EventType>(bit)) <= types; ++bit) {
+    const auto type = static_cast<plugin::EventType>(bit);
+    const std::string_view scope = scope_of(type);
+    if ((types & bit_of(type)) == 0 || scope.empty() || http::covers(request.scopes, scope)) {
+      continue;
+    }
+    if (named) {
+      return http::problem(403, "insufficient_scope",
+                           "events of the type " + std::string{plugin::name_of(type)} +
+                               " need the scope " + std::string{scope},
+                           "/query/types");
+    }
+    types &= ~bit_of(type);
+  }
+  return std::nullopt;
+}
+
 awaitable<http::Response> events(Context context, const http::Request& request) {
   EventInterest interest;
   Failure failure = refuse_others(request, {"types", "device", "filter", "lastEventId"});
+  const std::string_view types = parameter(request, "types");
   if (!failure) {
-    failure = read_types(parameter(request, "types"), interest.types);
+    failure = read_types(types, interest.types);
+  }
+  if (!failure) {
+    failure = judge_types(request, !types.empty(), interest.types);
   }
   interest.device = parameter(request, "device");
   if (!failure && !interest.device.empty() && !auth::is_valid_device_id(interest.device)) {

@@ -37,7 +37,7 @@ struct EventInterest {
 constexpr std::uint32_t bit_of(plugin::EventType type) noexcept {
   return 1U << static_cast<unsigned>(type);
 }
-inline constexpr std::uint32_t all_event_types = 2 * bit_of(plugin::EventType::denial) - 1;
+inline constexpr std::uint32_t all_event_types = 2 * bit_of(plugin::EventType::certificate) - 1;
 
 /// What the ring may hold.
 struct EventHubOptions {

@@ -16,7 +16,6 @@ enum class EventType : std::uint8_t {
   device,       ///< registered, changed, suspended, retired, erased
   enrolment,    ///< asked, approved, rejected
   certificate,  ///< issued, revoked, expired
-  denial,       ///< something was refused by a rule
 };
 
 /// "presence", "telemetry", … as in the stream.
@@ -32,8 +31,6 @@ constexpr const char* name_of(EventType type) noexcept {
       return "enrolment";
     case EventType::certificate:
       return "certificate";
-    case EventType::denial:
-      return "denial";
   }
   return "unknown";
 }

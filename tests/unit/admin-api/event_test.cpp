@@ -205,12 +205,18 @@ class Writer final : public http::BodyWriter {
   int stop_after = 1'000'000;
 };
 
+http::Request with_all_scopes() {
+  http::Request request;
+  request.scopes = {"*"};
+  return request;
+}
+
 struct Endpoints {
   boost::asio::io_context io;
   EventHub hub{io, {100, 100'000, 2, std::chrono::milliseconds{50}}};
   bool token_is_good = true;
   http::EndpointTable table;
-  http::Request request;
+  http::Request request = with_all_scopes();
   Writer writer;
 
   Endpoints() {
@@ -286,6 +292,28 @@ TEST_CASE("what a stream is asked is judged before it begins") {
   CHECK(world.ask().status == 200);
   world.request.parameters = {{"id", "d2"}};
   CHECK(code_of(world.ask(1)) == "device_not_found");
+}
+
+TEST_CASE("a stream tells what the token may read elsewhere, and nothing more") {
+  Endpoints world;
+  world.request.scopes = {"events:read"};
+  for (const char* type : {"telemetry", "device", "enrolment", "certificate"}) {
+    world.request.query = {{"types", type}};
+    CHECK(code_of(world.ask()) == "insufficient_scope");
+  }
+  world.request.query.clear();
+  const http::Response response = world.ask();
+  REQUIRE(response.status == 200);
+  world.hub.publish(event(EventType::telemetry, "d1"));
+  world.hub.publish(event(EventType::certificate, "d1"));
+  world.hub.publish(event(EventType::presence, "d1"));
+  CHECK_FALSE(world.run(response, [&world] {
+    return world.writer.text.find("event: presence") != std::string::npos;
+  }));
+  CHECK(fields(world.writer.text, "event") == "presence");
+  world.request.scopes = {"events:read", "telemetry:read"};
+  world.request.query = {{"types", "telemetry"}};
+  CHECK(world.ask().status == 200);
 }
 
 TEST_CASE("one stream too many is asked to come back") {
