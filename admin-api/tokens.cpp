@@ -83,7 +83,8 @@ storage::Status TokenStore::load(const storage::KvStore& store) {
     const std::string hash = decode_record(records->value(), info);
     if (!hash.empty() && !info.user.empty()) {
       id_by_hash_.emplace(hash, info.id);
-      by_id_.emplace(info.id, std::move(info));
+      std::string id = info.id;
+      by_id_.emplace(std::move(id), Entry{std::move(info)});
     }
   }
   return records->status();
@@ -94,10 +95,10 @@ void TokenStore::drop_expired(storage::Batch& batch) {
   const std::unique_lock lock{mutex_};
   std::erase_if(id_by_hash_, [&](const auto& entry) {
     const auto it = by_id_.find(entry.second);
-    return it == by_id_.end() || it->second.is_expired(now);
+    return it == by_id_.end() || it->second.info.is_expired(now);
   });
   std::erase_if(by_id_, [&](const auto& entry) {
-    if (entry.second.is_expired(now)) {
+    if (entry.second.info.is_expired(now)) {
       batch.erase(storage::Family::admin, key_of(entry.first));
       return true;
     }
@@ -139,7 +140,7 @@ boost::asio::awaitable<TokenStore::Created> TokenStore::create(Wish wish, auth::
   if (created.status.ok()) {
     const std::unique_lock lock{mutex_};
     id_by_hash_.emplace(hash, info.id);
-    by_id_.emplace(info.id, info);
+    by_id_.emplace(info.id, Entry{info});
   }
   co_return created;
 }
@@ -148,14 +149,22 @@ boost::asio::awaitable<TokenStore::Erased> TokenStore::erase(std::string id, aut
   Erased erased;
   {
     const std::unique_lock lock{mutex_};
-    erased.found = by_id_.erase(id) > 0;
+    const auto it = by_id_.find(id);
+    if (it == by_id_.end()) {
+      co_return erased;
+    }
+    erased.found = true;
+    // Kept until the record is gone: who is told of a failure must find it again to repeat this.
+    it->second.removing = true;
     std::erase_if(id_by_hash_, [&](const auto& entry) { return entry.second == id; });
   }
-  if (erased.found) {
-    storage::Batch batch;
-    batch.erase(storage::Family::admin, key_of(id));
-    plugin::AuditEvent event{actor.name, "token.delete", "token:" + id, "ok", "", actor.address};
-    erased.status = co_await commit(audit_, std::move(batch), std::move(event));
+  storage::Batch batch;
+  batch.erase(storage::Family::admin, key_of(id));
+  plugin::AuditEvent event{actor.name, "token.delete", "token:" + id, "ok", "", actor.address};
+  erased.status = co_await commit(audit_, std::move(batch), std::move(event));
+  if (erased.status.ok()) {
+    const std::unique_lock lock{mutex_};
+    by_id_.erase(id);
   }
   co_return erased;
 }
@@ -165,8 +174,8 @@ std::vector<TokenInfo> TokenStore::list(std::string_view after, std::size_t limi
   std::vector<TokenInfo> found;
   const std::shared_lock lock{mutex_};
   for (auto it = by_id_.upper_bound(after); it != by_id_.end() && found.size() < limit; ++it) {
-    if (!it->second.is_expired(now)) {
-      found.push_back(it->second);
+    if (it->second.is_live(now)) {
+      found.push_back(it->second.info);
     }
   }
   return found;
@@ -184,10 +193,10 @@ http::Principal TokenStore::principal_of(std::string_view token) const {
     return {};
   }
   const auto it = by_id_.find(hashed->second);
-  if (it == by_id_.end() || it->second.is_expired(now)) {
+  if (it == by_id_.end() || !it->second.is_live(now)) {
     return {};
   }
-  return {"user:" + it->second.user, it->second.scopes,
+  return {"user:" + it->second.info.user, it->second.info.scopes,
           [this, id = it->first] { return is_live(id); }};
 }
 
@@ -195,7 +204,7 @@ bool TokenStore::is_live(std::string_view id) const {
   const WallTime now = clock_();
   const std::shared_lock lock{mutex_};
   const auto it = by_id_.find(id);
-  return it != by_id_.end() && !it->second.is_expired(now);
+  return it != by_id_.end() && it->second.is_live(now);
 }
 
 http::TokenGuard TokenStore::guard() const {

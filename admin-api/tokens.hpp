@@ -52,7 +52,7 @@ class TokenStore {
 
   struct Created {
     storage::Status status;
-    bool at_limit = false;  ///< tokens_max live tokens: nothing was made
+    bool at_limit = false;  ///< tokens_max in the store: nothing was made
     std::string token;      ///< plain text, this one time
     TokenInfo info;
   };
@@ -69,7 +69,8 @@ class TokenStore {
     storage::Status status;
     bool found = false;
   };
-  /// The token is refused from now on, even when storing that fails; resumes when it is stored.
+  /// The token is refused from now on, even when storing that fails, and then may be erased again;
+  /// resumes when it is stored.
   boost::asio::awaitable<Erased> erase(std::string id, auth::Actor actor);
 
   /// Live tokens with id > `after`, at most `limit`. Any thread. O(tokens) at worst.
@@ -86,13 +87,21 @@ class TokenStore {
   http::TokenGuard guard() const;
 
  private:
+  struct Entry {
+    TokenInfo info;
+    /// Erased, but not known to be out of the store: seen by erase() and the limit alone.
+    bool removing = false;
+
+    bool is_live(WallTime now) const noexcept { return !removing && !info.is_expired(now); }
+  };
+
   /// Takes expired tokens out of memory and puts their removal into `batch`.
   void drop_expired(storage::Batch& batch);
 
   plugin::AuditLog& audit_;
   Clock clock_;
   mutable std::shared_mutex mutex_;
-  std::map<std::string, TokenInfo, std::less<>> by_id_;
+  std::map<std::string, Entry, std::less<>> by_id_;
   std::unordered_map<std::string, std::string> id_by_hash_;
 };
 

@@ -143,12 +143,16 @@ boost::asio::awaitable<EnrolmentTokens::Erased> EnrolmentTokens::erase(std::stri
   }
   erased.found = true;
   const auto event = event_of(actor, "enrolment_token.delete", entry->second.token);
+  // Kept until the record is gone: who is told of a failure must find it again to repeat this.
+  entry->second.removing = true;
   id_by_hash_.erase(entry->second.hash);
-  by_id_.erase(entry);
   storage::Batch batch;
   batch.erase(storage::Family::admin, key_of(id));
   auto store = [this, &batch, event](auto done) { audit_.submit(std::move(batch), event, done); };
   erased.status = co_await http::await_callback<storage::Status>(std::move(store));
+  if (erased.status.ok()) {
+    by_id_.erase(id);
+  }
   co_return erased;
 }
 
@@ -156,14 +160,16 @@ std::vector<EnrolmentToken> EnrolmentTokens::list(std::string_view after, std::s
   std::vector<EnrolmentToken> found;
   for (auto entry = by_id_.upper_bound(after); entry != by_id_.end() && found.size() < limit;
        ++entry) {
-    found.push_back(entry->second.token);
+    if (!entry->second.removing) {
+      found.push_back(entry->second.token);
+    }
   }
   return found;
 }
 
 const EnrolmentToken* EnrolmentTokens::find(std::string_view id) const {
   const auto entry = by_id_.find(id);
-  return entry == by_id_.end() ? nullptr : &entry->second.token;
+  return entry == by_id_.end() || entry->second.removing ? nullptr : &entry->second.token;
 }
 
 const EnrolmentToken* EnrolmentTokens::find_secret(std::string_view secret, WallTime now) const {
@@ -183,7 +189,7 @@ const EnrolmentToken* EnrolmentTokens::find_secret(std::string_view secret, Wall
 std::optional<storage::Batch> EnrolmentTokens::begin_use(std::string_view id,
                                                          std::string_view device, WallTime now) {
   const auto entry = by_id_.find(id);
-  if (entry == by_id_.end() || !entry->second.token.is_good(now)) {
+  if (entry == by_id_.end() || entry->second.removing || !entry->second.token.is_good(now)) {
     return std::nullopt;
   }
   EnrolmentToken& token = entry->second.token;
@@ -197,7 +203,8 @@ std::optional<storage::Batch> EnrolmentTokens::begin_use(std::string_view id,
 
 void EnrolmentTokens::cancel_use(std::string_view id) {
   const auto entry = by_id_.find(id);
-  if (entry == by_id_.end()) {
+  // Of one that is being removed nothing is written any more: that would put it back.
+  if (entry == by_id_.end() || entry->second.removing) {
     return;
   }
   --entry->second.token.uses;

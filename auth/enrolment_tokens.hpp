@@ -65,7 +65,8 @@ class EnrolmentTokens {
     storage::Status status;
     bool found = false;
   };
-  /// The token is refused from now on, even when storing that fails; resumes when it is stored.
+  /// The token is refused from now on, even when storing that fails, and then may be erased again;
+  /// resumes when it is stored.
   boost::asio::awaitable<Erased> erase(std::string id, Actor actor);
 
   /// Tokens with id > `after`, at most `limit`, used up and expired ones too.
@@ -87,6 +88,8 @@ class EnrolmentTokens {
   struct Entry {
     EnrolmentToken token;
     std::string hash;
+    /// Erased, but not known to be out of the store: seen by erase() and the limit alone.
+    bool removing = false;
   };
   void put(const Entry& entry, storage::Batch& batch) const;
   void drop_expired(WallTime now, storage::Batch& batch);

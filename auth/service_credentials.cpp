@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <mutex>
+#include <utility>
 
 #include "base/limits.hpp"
 #include "crypto/random.hpp"
@@ -74,7 +75,7 @@ storage::Status ServiceCredentials::load(const storage::KvStore& store) {
   const std::unique_lock lock{mutex_};
   for (records->seek_first(); records->valid(); records->next()) {
     if (auto password = decode(records->value())) {
-      passwords_.emplace(records->key().substr(key_prefix.size()), *std::move(password));
+      passwords_.emplace(records->key().substr(key_prefix.size()), Entry{*std::move(password)});
     }
   }
   return records->status();
@@ -100,7 +101,7 @@ void ServiceCredentials::put(std::string service, ServicePassword password, Chan
                   if (status.ok()) {
                     {
                       const std::unique_lock lock{mutex_};
-                      passwords_.insert_or_assign(service, password);
+                      passwords_.insert_or_assign(service, Entry{password});
                     }
                     tell(service);
                   }
@@ -109,25 +110,57 @@ void ServiceCredentials::put(std::string service, ServicePassword password, Chan
 }
 
 void ServiceCredentials::erase(std::string service, Change change, Done done) {
+  bool found = false;
   {
     const std::unique_lock lock{mutex_};
-    if (passwords_.erase(service) == 0) {
-      done({storage::StatusCode::not_found, "the service has no password"});
-      return;
+    if (const auto entry = passwords_.find(service); entry != passwords_.end()) {
+      // Kept until the record is gone: who is told of a failure must find it again to repeat this.
+      entry->second.removing = true;
+      found = true;
     }
+  }
+  if (!found) {
+    done({storage::StatusCode::not_found, "the service has no password"});
+    return;
   }
   tell(service);
   storage::Batch batch;
   batch.erase(storage::Family::admin, key_of(service));
   plugin::AuditEvent event{change.actor.name, "service.password.delete", "service:" + service, "ok",
                            change.detail,     change.actor.address};
-  audit_.submit(std::move(batch), std::move(event), std::move(done));
+  audit_.submit(
+      std::move(batch), std::move(event),
+      [this, service = std::move(service), done = std::move(done)](const storage::Status& status) {
+        finish_erase(service, status.ok());
+        done(status);
+      });
+}
+
+void ServiceCredentials::finish_erase(const std::string& service, bool stored) {
+  bool was_good = false;
+  {
+    const std::unique_lock lock{mutex_};
+    const auto entry = passwords_.find(service);
+    if (entry == passwords_.end()) {
+      return;
+    }
+    // A password that was on its way when this was asked for has been stored before it.
+    was_good = !std::exchange(entry->second.removing, true);
+    if (stored) {
+      passwords_.erase(entry);
+    }
+  }
+  if (was_good) {
+    tell(service);
+  }
 }
 
 std::optional<ServicePassword> ServiceCredentials::find(std::string_view service) const {
   const std::shared_lock lock{mutex_};
   const auto found = passwords_.find(service);
-  return found == passwords_.end() ? std::nullopt : std::optional{found->second};
+  return found == passwords_.end() || found->second.removing
+             ? std::nullopt
+             : std::optional{found->second.password};
 }
 
 }  // namespace skerry::auth

@@ -53,13 +53,21 @@ class ServiceCredentials {
   /// Gives `service` this password in place of any other; it holds when it is durable. The id is
   /// drawn here. `full` when there are service_passwords_max already.
   void put(std::string service, ServicePassword password, Change change, Done done);
-  /// Takes it away: refused from now on, even when storing that fails. `not_found` without one.
+  /// Takes it away: refused from now on, even when storing that fails, and then may be erased
+  /// again. `not_found` without one.
   void erase(std::string service, Change change, Done done);
 
   /// What the service has now; any thread, never blocks. Expired ones are found as well.
   std::optional<ServicePassword> find(std::string_view service) const;
 
  private:
+  struct Entry {
+    ServicePassword password;
+    /// Erased, but not known to be out of the store: seen by erase() and the limit alone.
+    bool removing = false;
+  };
+
+  void finish_erase(const std::string& service, bool stored);
   void tell(const std::string& service) const {
     if (hook_) {
       hook_(service);
@@ -69,7 +77,7 @@ class ServiceCredentials {
   plugin::AuditLog& audit_;
   std::function<void(const std::string&)> hook_;
   mutable std::shared_mutex mutex_;
-  std::map<std::string, ServicePassword, std::less<>> passwords_;
+  std::map<std::string, Entry, std::less<>> passwords_;
 };
 
 }  // namespace skerry::auth

@@ -52,6 +52,36 @@ TEST_CASE("tokens are listed without their text and revoked at once") {
   CHECK(code_of(again) == "token_not_found");
 }
 
+TEST_CASE("a token whose removal was not stored is refused, and may be removed again") {
+  AdminFixture admin;
+  const auto body = admin.json(wish(admin.password));
+  const std::string token{body.at("token").as_string()};
+  const std::string id{body.at("id").as_string()};
+  const auto principal = admin.tokens.principal_of(token);
+  admin.store->fail_write(1, storage::StatusCode::full);
+  const auto refused = [&] {
+    return admin.tokens.principal_of(token).name.empty() && !principal.is_live() &&
+           admin.tokens.list({}, 10).empty();
+  };
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const int status = admin.call({"DELETE", "/api/v1/tokens/" + id}).status;
+    CHECK_MESSAGE((status == 507 || status == 503), status);
+    CHECK(refused());
+  }
+  admin.store->heal();
+  int status = 0;
+  do {
+    status = admin.call({"DELETE", "/api/v1/tokens/" + id}).status;
+    CHECK(refused());
+  } while (status == 507 || status == 503);
+  CHECK(status == 204);
+  CHECK(admin.call({"DELETE", "/api/v1/tokens/" + id}).status == 404);
+  admin_api::TokenStore again{admin.chain, [&] { return admin.wall; }};
+  REQUIRE(again.load(*admin.store).ok());
+  CHECK(again.principal_of(token).name.empty());
+  CHECK_FALSE(again.is_live(id));
+}
+
 TEST_CASE("tokens and passwords survive a restart, and neither is stored in plain text") {
   AdminFixture admin;
   const std::string token{admin.json(wish(admin.password)).at("token").as_string()};

@@ -153,6 +153,53 @@ TEST_CASE("an expired or deleted token is refused") {
   CHECK(problem_of(enrolment.enroll_by_token(der, "", first.secret)) == "401 wrong_token");
 }
 
+TEST_CASE("a token whose removal was not stored is refused, and may be removed again") {
+  Enrolment enrolment;
+  const auto created = make(enrolment, wish("pump-7", 3));
+  const std::string& id = created.token.id;
+  auto& tokens = enrolment.tokens;
+  REQUIRE(tokens.begin_use(id, "pump-7", start_of_test));
+  enrolment.fixture.store->fail_write(1, storage::StatusCode::full);
+  auto erased = test::run(tokens.erase(id, {"user:admin", {}}));
+  CHECK(erased.found);
+  CHECK_FALSE(erased.status.ok());
+  const auto refused = [&] {
+    return tokens.find(id) == nullptr && tokens.list({}, 10).empty() &&
+           tokens.find_secret(created.secret, start_of_test) == nullptr &&
+           !tokens.begin_use(id, "pump-7", start_of_test);
+  };
+  CHECK(refused());
+  enrolment.fixture.store->heal();
+  do {
+    erased = test::run(tokens.erase(id, {"user:admin", {}}));
+    CHECK(erased.found);
+    CHECK(refused());
+  } while (erased.found && !erased.status.ok());
+  CHECK(erased.status.ok());
+  CHECK_FALSE(test::run(tokens.erase(id, {"user:admin", {}})).found);
+  auth::EnrolmentTokens again{*enrolment.fixture.audit};
+  REQUIRE(again.load(*enrolment.fixture.store).ok());
+  CHECK(again.find(id) == nullptr);
+}
+
+TEST_CASE("a use that is taken back does not put a token back that is being removed") {
+  Enrolment enrolment;
+  const auto created = make(enrolment, wish("pump-7", 3));
+  const std::string& id = created.token.id;
+  REQUIRE(enrolment.tokens.begin_use(id, "pump-7", start_of_test));
+  enrolment.fixture.store->fail_write(1, storage::StatusCode::full);
+  CHECK_FALSE(test::run(enrolment.tokens.erase(id, {"user:admin", {}})).status.ok());
+  enrolment.fixture.store->heal();
+  std::string before;
+  REQUIRE(enrolment.fixture.store->get(storage::Family::admin, "enrolment/" + id, before).ok());
+  enrolment.tokens.cancel_use(id);
+  while (!enrolment.fixture.committer->write_and_wait({}).ok()) {
+  }
+  std::string after;
+  REQUIRE(enrolment.fixture.store->get(storage::Family::admin, "enrolment/" + id, after).ok());
+  CHECK(after == before);
+}
+
 TEST_CASE("use and registration are one commit: what was not stored was not used") {
   Enrolment enrolment;
   const auto created = make(enrolment, wish("pump-7"));

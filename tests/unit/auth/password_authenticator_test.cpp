@@ -195,3 +195,29 @@ TEST_CASE("a password that cannot be stored does not hold") {
   CHECK_FALSE(fixture.credentials.find("historian"));
   CHECK(reason_of(fixture.connect("historian", "lost")) == wrong);
 }
+
+TEST_CASE("a password whose removal was not stored is refused, and may be removed again") {
+  PasswordFixture fixture;
+  REQUIRE(fixture.set("historian", "first") == storage::StatusCode::ok);
+  const auto erase = [&] {
+    std::promise<storage::StatusCode> done;
+    fixture.credentials.erase("historian", {{"user:admin", ""}, ""},
+                              [&](const storage::Status& status) { done.set_value(status.code); });
+    return done.get_future().get();
+  };
+  fixture.store->fail_write(1, storage::StatusCode::full);
+  CHECK(erase() == storage::StatusCode::full);
+  CHECK_FALSE(fixture.credentials.find("historian"));
+  CHECK(reason_of(fixture.connect("historian", "first")) == wrong);
+  fixture.store->heal();
+  auto status = storage::StatusCode::ok;
+  do {
+    status = erase();
+    CHECK_FALSE(fixture.credentials.find("historian"));
+  } while (status == storage::StatusCode::full);
+  CHECK(status == storage::StatusCode::ok);
+  CHECK(erase() == storage::StatusCode::not_found);
+  ServiceCredentials again{fixture.audit};
+  REQUIRE(again.load(*fixture.store).ok());
+  CHECK_FALSE(again.find("historian"));
+}
