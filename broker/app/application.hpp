@@ -7,6 +7,7 @@
 
 #include "app/configuration.hpp"
 #include "app/log.hpp"
+#include "shard/test_faults.hpp"
 
 namespace skerry::app {
 
@@ -17,6 +18,7 @@ struct ApplicationOptions {
   Configuration configuration;
   std::string configuration_path;  ///< read again on SIGHUP; empty: there is none
   bool reset_admin_password = false;
+  shard::TestFaults faults;  ///< all off but in the server of the crash lab
 };
 
 class Application {

@@ -255,6 +255,7 @@ void Application::Impl::make_server() {
   network.hash_key = random_hash_key();
   network.authorizer = &policy;
   network.committer = committer.get();
+  network.faults = options.faults;
   network.audit = audit.get();
   network.random = crypto::random_bytes;
   network.still_valid = [this](const plugin::Identity& identity, WallTime now) {

@@ -39,6 +39,7 @@ shard::ShardOptions shard_options(Common& common, CoreIndex index, Counters& cou
   options.counters = &counters;
   options.next_id = &common.next_id;
   options.restore = common.restore;
+  options.faults = common.options.faults;
   return options;
 }
 

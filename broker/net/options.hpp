@@ -56,6 +56,7 @@ struct ServerOptions {
   plugin::EventSink* events = nullptr;  ///< hears of presence; may be null
   /// Hears of each device that comes or goes; see net::PresenceOptions.
   std::function<void(std::string_view device, bool online, WallTime when)> presence_changed;
+  shard::TestFaults faults;  ///< all off but in a test
   LogFunction log = [](int, std::string_view, std::string_view, std::string_view) {};
   std::vector<Listener> listeners;
 };

@@ -22,7 +22,8 @@ class Session;
 struct PublishOutcome {
   mqtt::Reason reason = mqtt::Reason::success;
   GateId gate;
-  const char* what = "";  ///< static sentence for the reason string of an error
+  const char* what = "";    ///< static sentence for the reason string of an error
+  bool forgets_id = false;  ///< planted by a test: the packet id of QoS 2 is not kept
 };
 
 class Host {

@@ -138,7 +138,8 @@ void Session::handle_publish(mqtt::Publish& publish, Now now) {
   }
   const bool refused = mqtt::is_error(outcome.reason);
   ++inbound_open_;
-  if (twice && !refused) {  // a refused packet id is free again [MQTT-4.3.3-9]
+  const bool keeps_id = twice && !refused && !outcome.forgets_id;
+  if (keeps_id) {  // a refused packet id is free again [MQTT-4.3.3-9]
     inbound_ids_.push_back(publish.packet_id);
     if (outcome.gate != GateId{}) {
       inbound_pending_.push_back({publish.packet_id, outcome.gate});
@@ -154,7 +155,7 @@ void Session::handle_publish(mqtt::Publish& publish, Now now) {
                .packet_id = publish.packet_id,
                .what = outcome.what,
                .gate = outcome.gate,
-               .counted = !twice || refused},
+               .counted = !keeps_id},
               now);
   if (acknowledgements_.size() >= acknowledgements_waiting_max) {
     set_paused(paused_by_host_, true, now);

@@ -99,6 +99,9 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
       counters().take_overs.add();
       end_connection(old, mqtt::Reason::session_taken_over,
                      "another connection has opened this session", CloseCause::taken_over, now);
+      if (options.faults.drop_on_takeover) {
+        drop_undelivered(key);
+      }
     }
   }
   const auto kept = sessions.find(key);
@@ -120,6 +123,16 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
   Session& session = present ? *resumed->second : create_session(request, now);
   adopt(session, request, *connect, present, link, now);
   return session.id();
+}
+
+void Shard::Impl::drop_undelivered(const std::string& key) {
+  const auto kept = sessions.find(key);
+  if (kept == sessions.end()) {
+    return;
+  }
+  for (Delivery& delivery : kept->second->take_undelivered([](const Delivery&) { return true; })) {
+    finish(*kept->second, delivery);
+  }
 }
 
 Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {

@@ -128,7 +128,12 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
   if (packet.qos != mqtt::Qos::at_most_once || stored_by_tap) {
     watch_congestion(from, now);
   }
-  return settle(gate);
+  PublishOutcome outcome = settle(gate);
+  outcome.forgets_id = options.faults.forget_qos2_id;
+  if (options.faults.acknowledge_before_commit) {
+    outcome.gate = GateId{};
+  }
+  return outcome;
 }
 
 Interests Shard::Impl::interests_of(std::string_view topic) {
@@ -228,7 +233,8 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
   if (twice && from != nullptr) {
     held[from->id()].push_back(gate);
   }
-  if (twice && from != nullptr && from->durable_id() != DurableId{}) {
+  const bool keeps_id = !options.faults.forget_qos2_id;
+  if (twice && keeps_id && from != nullptr && from->durable_id() != DurableId{}) {
     publication->packet_id_owner = from->durable_id();
     publication->packet_id = flow.publish.packet_id;
   }

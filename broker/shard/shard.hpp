@@ -29,6 +29,7 @@
 #include "plugin/standing.hpp"
 #include "session/link.hpp"
 #include "shard/outside.hpp"
+#include "shard/test_faults.hpp"
 #include "storage/status.hpp"
 
 namespace skerry::session {
@@ -68,6 +69,7 @@ struct ShardOptions {
   std::atomic<std::uint64_t>* next_id = nullptr;
   /// From make_restore_table(), the same for all shards; null when nothing is restored.
   std::shared_ptr<RestoreTable> restore;
+  TestFaults faults;  ///< all off but in a test
 };
 
 /// A CONNECT that has been authenticated and carried to its home core.
@@ -169,7 +171,6 @@ class Shard {
   /// opened, at most `limit` in this call.
   DisconnectProgress disconnect_credential(std::string_view credential, mqtt::Reason reason,
                                            std::uint32_t limit, Now now);
-
 
   /// Ends the connection of one session, which keeps its right to come back; with `session` the
   /// session as well.

@@ -114,6 +114,7 @@ struct Shard::Impl final : session::Host {
   SessionId open(ConnectRequest request, session::Link& link, Now now);
   SessionId refuse(session::Link& link, mqtt::Version version, mqtt::Reason reason,
                    const char* what);
+  void drop_undelivered(const std::string& key);  ///< for TestFaults::drop_on_takeover alone
   Session& create_session(const ConnectRequest& request, Now now);
   void adopt(Session& session, const ConnectRequest& request, const mqtt::Connect& connect,
              bool present, session::Link& link, Now now);

@@ -72,7 +72,8 @@ void World::build() {
                                              .presence = options_.presence,
                                              .counters = counters_[core].get(),
                                              .next_id = &next_id_,
-                                             .restore = restore},
+                                             .restore = restore,
+                                             .faults = options_.faults},
                                 *sides_[core]));
   }
 }

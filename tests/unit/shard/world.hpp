@@ -158,6 +158,7 @@ struct WorldOptions {
   StillValid still_valid;
   bool drop_revoked_queues = true;
   plugin::PresenceSink* presence = nullptr;
+  TestFaults faults{};
 };
 
 class World {
