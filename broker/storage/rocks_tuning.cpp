@@ -3,6 +3,7 @@
 #include "storage/rocks_tuning.hpp"
 
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
@@ -78,6 +79,19 @@ rocksdb::BlockBasedTableOptions table_options(Family family,
   return table;
 }
 
+/// What keys of the log of one device share: all but the sequence at the end.
+class RunOfRows final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "skerry.RunOfRows"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), key.size() - sequence_bytes};
+  }
+  bool InDomain(const rocksdb::Slice& key) const override { return key.size() > sequence_bytes; }
+
+ private:
+  static constexpr std::size_t sequence_bytes = 8;
+};
+
 }  // namespace
 
 bool is_put_once(Family family) noexcept {
@@ -112,6 +126,10 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const RocksOptions& o
   result.max_write_buffer_number = write_buffers_max;
   result.level_compaction_dynamic_level_bytes = true;
   result.compression = compression_of(family);
+  if (family == Family::series_log) {
+    // Rows and their removals come in runs of one device: each place is found from the one before.
+    result.memtable_insert_with_hint_prefix_extractor = std::make_shared<RunOfRows>();
+  }
   result.table_factory.reset(
       rocksdb::NewBlockBasedTableFactory(table_options(family, shared.cache)));
   if (may_expire(family)) {
