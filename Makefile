@@ -43,9 +43,32 @@ fuzz:  ## each fuzz target for FUZZ_SECONDS
 	@cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run-fuzzers $(FUZZ_SECONDS)
 
-crash: build  ## CYCLES kill -9 under load, judged by the history of all clients
+lab = /usr/bin/python3 -W ignore tests/crash/crash.py --cycles $(CYCLES) --binaries build/release/bin
+
+.PHONY: crash-build crash-power crash-full crash-planted crash-summary
+crash-build:
 	@scripts/install-dependencies build test
-	@/usr/bin/python3 tests/crash/crash.py --cycles $(CYCLES) --binaries build/release/bin
+	@$(call configure,release) -DSKERRY_TESTS=ON
+	@cmake --build build/release -j $(JOBS) --target skerryd skerryd-lab skerry-power
+
+crash: crash-build  ## CYCLES kill -9 under load, judged by the history of all clients; goes on where the last run ended
+	@$(lab)
+
+crash-power: crash-build  ## CYCLES losses of all that was not synced, and 20 in the first moments of a data directory
+	@$(lab) --mode power
+	@/usr/bin/python3 -W ignore tests/crash/first_start.py --cycles 20 --binaries build/release/bin
+
+crash-full: crash-build  ## CYCLES full disks under load, on a small tmpfs (as root)
+	@$(lab) --mode full
+
+crash-planted: crash-build  ## the lab finds each planted bug, and a store that does not sync, within CYCLES
+	@$(lab) --plant acknowledge-before-commit --expect lost
+	@$(lab) --plant forget-qos2-id --expect doubled
+	@$(lab) --plant drop-on-takeover --expect lost
+	@$(lab) --mode power --sync none --expect lost
+
+crash-summary:  ## the sum of all runs of the crash lab
+	@/usr/bin/python3 tests/crash/runlog.py build/crash/log.jsonl
 
 series-model:  ## OPERATIONS of the series store against a naive model
 	@scripts/install-dependencies build test

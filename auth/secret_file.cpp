@@ -49,24 +49,37 @@ void write_all(int descriptor, std::string_view content, const std::string& path
 }
 
 void sync_directory_of(const std::string& path) {
-  const std::string directory = std::filesystem::path{path}.parent_path().string();
+  const std::filesystem::path parent = std::filesystem::path{path}.parent_path();
+  const std::filesystem::path directory = parent.empty() ? std::filesystem::path{"."} : parent;
   const Descriptor descriptor{open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (descriptor.get() < 0 || fsync(descriptor.get()) != 0) {
-    fail("sync", directory, errno);
+    fail("sync", directory.string(), errno);
+  }
+}
+
+/// Without the sync of its parent a power loss takes a new directory with all that is synced in it.
+void make_directory(const std::string& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode) == 0) {
+    sync_directory_of(path);
+  } else if (errno != EEXIST) {
+    fail("create the directory", path, errno);
+  }
+}
+
+void make_parents(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path parent = path.parent_path();
+  if (!parent.empty() && parent != path && !std::filesystem::exists(parent, error)) {
+    make_parents(parent);
+    make_directory(parent.string(), 0777);
   }
 }
 
 }  // namespace
 
 void make_private_directory(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path parent = std::filesystem::path{path}.parent_path();
-  if (!parent.empty()) {
-    std::filesystem::create_directories(parent, error);
-  }
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    fail("create the directory", path, errno);
-  }
+  make_parents(path);
+  make_directory(path, 0700);
 }
 
 std::optional<std::string> read_file(const std::string& path, std::size_t bytes_max) {

@@ -1,263 +1,278 @@
 #!/usr/bin/env python3
-"""The crash lab: skerryd under mixed QoS 1 and 2 load is killed with -9 at random moments and
-started again on the same data, while clients that keep their state go on; history.py judges all
-that they saw. Usage: crash.py --cycles N [--binaries DIR] [--seed S] [--log FILE] [--keep DIR]
+"""The crash lab: skerryd under mixed load is killed with -9 at random moments, loses its power, is
+stopped for a while or finds its disk full, and goes on with the same data, while clients that keep
+their state go on with it; history.py judges all that they saw.
 
-One cycle is one kill -9 (some with a second one during the restart). About every other cycle, and
-the last, ends with a drain: everybody is connected, everything acknowledged, and what is missing
-then is lost. Exit code 1 on any finding; its history and the data directory are kept then.
+Usage: crash.py --cycles N [--mode kill|power|full] [--binaries DIR] [--seed S] [--log FILE]
+                [--world DIR] [--fresh] [--keep DIR] [--plant NAME --expect KIND]
+
+A cycle is one fault (at times two) in the middle of the load. About every fourth cycle, and the last,
+ends with a drain: everybody is connected, everything acknowledged, and what is missing then is lost.
+A run goes on with the world (data and all that its clients know) that the run before left behind in
+--world, unless that ended with a finding or not at all. Each cycle is a line of --log, which is
+only ever appended to; its sum over all runs is printed at the end (`make crash-summary`).
+Exit code 1 on any finding; its history and the data directory are kept in --keep then.
 """
 import argparse
 import asyncio
+import collections
 import datetime
 import json
 import pathlib
+import pickle
 import random
 import shutil
+import subprocess
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 import history  # noqa: E402
-from actors import Publisher, Recorder, Subscriber, delete_session, read_retained  # noqa: E402
-from server import ROOT, Server, plain_listener  # noqa: E402
+import runlog  # noqa: E402
+import mqtt  # noqa: E402
+from server import HOST, ROOT  # noqa: E402
+from world import LabServer, SmallDisk, World  # noqa: E402
 
-PUBLISHERS = 6
-QUIET_SECONDS = 15             # a drain that makes no progress for so long has failed
-# (name, version, habit, filters with QoS, options)
-SUBSCRIBERS = (
-    ("live-5", 5, "live", [("load/#", 2), ("retained/+/live1", 1)], {}),
-    ("live-4", 4, "live", [("load/#", 2)], {}),
-    ("live-narrow", 5, "live", [("load/#", 1)], {"properties": {"receive_maximum": 3}}),
-    ("flap-5", 5, "flap", [("load/#", 2), ("retained/+/live2", 2)], {}),
-    ("flap-4", 4, "flap", [("load/+/a", 2)], {}),
-    ("sleep-5", 5, "sleep", [("load/#", 2)], {}),
-    ("sleep-4", 4, "sleep", [("load/+/b", 1)], {}),
-    ("member-1", 5, "live", [("$share/workers/shared/#", 2)], {}),
-    ("member-2", 5, "live", [("$share/workers/shared/#", 2)], {}),
-    ("member-3", 5, "flap", [("$share/workers/shared/#", 2)], {}),
-    ("member-4", 5, "sleep", [("$share/night/shared/#", 2)], {}),
-    ("member-5", 5, "sleep", [("$share/night/shared/#", 2)], {}),
-)
+PLANTS = ("acknowledge-before-commit", "forget-qos2-id", "drop-on-takeover")
+FULL_MEGABYTES = 160
 
 
-class World:
-    """All actors, the server, the judge."""
+class Lab:
+    """One run: a world and its log."""
 
-    def __init__(self, server, seed):
-        self.server, self.port = server, server.ports["plain"]
-        self.random = random.Random(seed)
-        self.judge = history.Judge()
-        self.record = Recorder(self.judge)
-        self.load_on = asyncio.Event()
-        self.late, self.readers = [], 0
-        self.publishers = [Publisher(self, f"p{i}", (5, 4)[i % 2], (1, 5, 20, 50)[i % 4])
-                           for i in range(PUBLISHERS)]
-        self.subscribers = [Subscriber(self, name, version, habit, filters, **options)
-                            for name, version, habit, filters, options in SUBSCRIBERS]
+    def __init__(self, world, options, common, disk):
+        self.world, self.options, self.common, self.disk = world, options, common, disk
+        self.random = world.random
+        self.figures, self.findings = world.judge.figures.copy(), world.judge.counts.copy()
+        self.loss = world.loss.copy()
+        self.began = time.monotonic()
 
-    @property
-    def actors(self):
-        return [*self.publishers, *self.subscribers, *self.late]
+    def line(self, number, **more):
+        """Appends what has come since the line before."""
+        world, now = self.world, time.monotonic()
+        line = {**self.common, "cycle": number, "seconds": round(now - self.began, 2), **more}
+        for name, counter, before in (("figures", world.judge.figures, self.figures),
+                                      ("findings", world.judge.counts, self.findings),
+                                      ("loss", world.loss, self.loss)):
+            line[name] = dict(counter - before)
+            before.clear()
+            before.update(counter)
+        self.began = now
+        runlog.append(self.options.log, line)
+        return line
 
-    async def everybody_in(self):
-        for actor in self.actors:
-            actor.wanted.set()
-        for actor in self.actors:
-            await asyncio.wait_for(actor.subscribed.wait(), 60)
+    async def probe(self):
+        """After a full disk a message is stored again without a restart."""
+        client = mqtt.Client("probe", version=5)
+        try:
+            for _ in range(60):
+                await client.connect(HOST, self.world.port)
+                reason = await client.publish("probe", b"x", 1, retain=True).acknowledged()
+                await client.disconnect()
+                if reason in (0, 0x10):
+                    return
+                await asyncio.sleep(0.5)
+            self.world.judge.finding(history.STUCK, "nothing is stored 30 s after a full disk")
+        except (mqtt.Lost, mqtt.Refused, asyncio.TimeoutError) as error:
+            self.world.judge.finding(history.STUCK, f"after a full disk: {error}")
 
-    async def in_thread(self, function, *arguments):
-        return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+    async def cycle(self, number, is_last):
+        world = self.world
+        world.begin_load()
+        late = asyncio.create_task(world.add_late_subscriber()) \
+            if self.random.random() < 0.3 else None
+        load_seconds = self.random.uniform(0.1, 1.0)
+        await asyncio.sleep(load_seconds)
+        fault = self.fill_disk if self.options.mode == "full" else self.kill
+        down_seconds = await fault()
+        if late:
+            await late
+        judged = is_last or self.random.random() < 0.25 or self.options.mode == "full"
+        if judged:
+            await asyncio.sleep(self.random.uniform(0, 0.3))
+            await world.drain(whole=is_last)
+        elif self.random.random() < 0.3:
+            await world.read_retained()
+        return self.line(number, load_seconds=round(load_seconds, 2),
+                         down_seconds=round(down_seconds, 2), judged=judged)
 
-    def begin_load(self):
-        for subscriber in self.subscribers:
-            if subscriber.habit == "sleep":
-                subscriber.leave(politely=self.random.random() < 0.5)
-        self.load_on.set()
+    async def kill(self):
+        draw = self.random.random()
+        if draw < 0.12:
+            await self.world.pause(self.random.uniform(0.1, 1.5))
+            await asyncio.sleep(self.random.choice((0, 0.02, 0.3)))
+        return await self.world.crash(twice=self.random.random() < 0.2)
 
-    async def add_late_subscriber(self, cycle):
-        """Subscribes in the middle of the load: from its SUBACK on it is owed everything."""
-        await asyncio.sleep(self.random.uniform(0.05, 0.8))
-        topic = f"load/p{self.random.randrange(PUBLISHERS)}/#"
-        subscriber = Subscriber(self, f"late-{cycle}", self.random.choice((4, 5)), "live",
-                                [(topic, 2)])
-        subscriber.wanted.set()
-        self.late.append(subscriber)
+    async def fill_disk(self):
+        """Full for a while under load; the server lives through it, or is killed meanwhile."""
+        world, seconds = self.world, self.options.full_seconds or self.random.uniform(0.3, 3)
+        world.trouble += 1
+        await world.in_thread(self.disk.fill)
+        world.record("full", seconds)
+        await asyncio.sleep(seconds)
+        down = 0.0
+        if self.random.random() < self.options.kill_share:
+            world.kill()
+            began = time.monotonic()
+            self.disk.free()
+            await world.in_thread(world.server.start)
+            world.server_up = True
+            world.record("started")
+            down = time.monotonic() - began
+        else:
+            self.disk.free()
+            world.check_alive()
+            await self.probe()
+        await asyncio.sleep(self.random.uniform(0, 0.5))
+        world.trouble += 1
+        return down
 
-    async def read_retained(self):
-        self.readers += 1
-        await read_retained(self, f"reader-{self.readers}")
+    def has_enough(self):
+        judge = self.world.judge
+        return judge.counts[self.options.expect] if self.options.expect else \
+            judge.found and not self.options.go_on
 
-    def check_alive(self):
-        code = self.server.process.poll()
-        if code is not None:
-            self.judge.finding(history.DIED, f"exit {code}\n{self.server.tail()}")
-
-    async def crash(self):
-        """kill -9 and start again; sometimes killed a second time on the way up. Seconds down."""
-        self.check_alive()
-        self.server.kill9()
-        began = time.monotonic()
-        self.record("crashed")
-        if self.random.random() < 0.2:
-            await asyncio.sleep(self.random.uniform(0, 1))
-        if self.random.random() < 0.25:
-            self.server.start(wait=False)
-            await asyncio.sleep(self.random.uniform(0.01, 0.6))
-            self.check_alive()
-            self.server.kill9()
-            self.record("crashed")
-        await self.in_thread(self.server.start)
-        self.record("started")
-        return time.monotonic() - began
-
-    async def drain(self):
-        """Stops the load, brings everybody in and waits until nothing is owed, or nothing moves."""
-        self.load_on.clear()
-        await self.everybody_in()
-        moved, figures, calm = time.monotonic(), None, 0
-        while calm < 5:
-            await asyncio.sleep(0.05)
-            now = dict(self.judge.figures)
-            if now != figures:
-                figures, moved, calm = now, time.monotonic(), 0
-                continue
-            owed = sum(p.client.unacknowledged for p in self.publishers)
-            owed += sum(not actor.client.connected for actor in self.actors)
-            if owed + self.judge.missing_now() == 0:
-                calm += 1
-            elif time.monotonic() - moved > QUIET_SECONDS:
-                break
-        self.record("drained")
-        await self.read_retained()
-        await self.dismiss_late()
-
-    async def dismiss_late(self):
-        late, self.late = self.late, []
-        for subscriber in late:
-            await subscriber.stop()
-            await delete_session(self, subscriber.name, subscriber.client.version)
-
-    async def stop(self):
-        for actor in self.actors:
-            await actor.stop()
-
-
-async def one_cycle(world, number, is_last):
-    """The line of the log for it."""
-    began, before = time.monotonic(), world.judge.figures.copy()
-    world.begin_load()
-    late = asyncio.create_task(world.add_late_subscriber(number))
-    load_seconds = world.random.uniform(0.3, 2.5)
-    await asyncio.sleep(load_seconds)
-    down_seconds = await world.crash()
-    reading = asyncio.create_task(world.read_retained())
-    await late
-    drained = is_last or world.random.random() < 0.5
-    if drained:
-        await asyncio.sleep(world.random.uniform(0, 0.5))
-        await reading
-        await world.drain()
-    now = world.judge.figures
-    line = {"cycle": number, "load_seconds": round(load_seconds, 2),
-            "down_seconds": round(down_seconds, 2), "judged": drained,
-            "seconds": round(time.monotonic() - began, 1), "findings": dict(world.judge.counts)}
-    for name in ("sent QoS 1", "sent QoS 2", "acknowledged QoS 1", "acknowledged QoS 2", "refused",
-                 "received", "received again", "retained read", "crashes"):
-        line[name.replace(" ", "_").lower()] = now[name] - before[name]
-    return line
+    async def run(self):
+        """The number of cycles that were run."""
+        world, number = self.world, 0
+        await world.begin()
+        try:
+            for number in range(1, self.options.cycles + 1):
+                out_of_time = self.options.until and time.time() > self.options.until
+                is_last = number == self.options.cycles or out_of_time
+                say(await self.cycle(number, is_last), self.options.mode, world)
+                if out_of_time or self.has_enough():
+                    break
+        except (RuntimeError, TimeoutError, OSError) as error:
+            world.judge.finding(history.DIED, f"{type(error).__name__}: {error}")
+            self.line(number, judged=False)
+        finally:
+            await world.stop()
+        return number
 
 
-def say(line):
-    sent = line["sent_qos_1"] + line["sent_qos_2"]
-    acknowledged = line["acknowledged_qos_1"] + line["acknowledged_qos_2"]
-    print(f"cycle {line['cycle']:3}: killed after {line['load_seconds']:4.2f} s, back after "
-          f"{line['down_seconds']:4.2f} s; sent {sent:6,}, acknowledged {acknowledged:6,}, "
-          f"delivered {line['received']:7,}, again {line['received_again']:4,}; "
-          f"{'judged: ' if line['judged'] else 'so far: '}{sum(line['findings'].values())} findings",
-          flush=True)
-
-
-def verdict(judge, cycles, seconds):
-    figures = judge.figures
-    print(f"\n{cycles} cycles, {figures['crashes']} kills, {seconds:.0f} s")
-    for qos in (1, 2):
-        print(f"  QoS {qos}: sent {figures[f'sent QoS {qos}']:,}, acknowledged "
-              f"{figures[f'acknowledged QoS {qos}']:,}")
-    print(f"  delivered {figures['received']:,}, of these a second time (QoS 1) "
-          f"{figures['received again'] - judge.counts[history.DOUBLED]:,}; deliveries owed and "
-          f"judged {figures['judged']:,}; refused {figures['refused']:,}; "
-          f"retained read {figures['retained read']:,}; connects {figures['connects']:,}")
-    for kind in history.KINDS:
-        print(f"  {kind:24}{judge.counts[kind]:8,}")
-        for text in judge.texts[kind][:5]:
-            print(f"      {text}")
-    print("verdict: " + ("sound" if judge.found == 0 else f"{judge.found} findings"), flush=True)
-
-
-def append(path, line):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as log:
-        log.write(json.dumps(line) + "\n")
+def say(line, mode, world):
+    figures = collections.Counter(line["figures"])
+    sent = figures["sent QoS 1"] + figures["sent QoS 2"] + figures["samples sent"]
+    got = (figures["acknowledged QoS 1"] + figures["acknowledged QoS 2"] +
+           figures["samples acknowledged"])
+    lost = f", {line['loss'].get('bytes_lost', 0):7,} bytes lost" if mode == "power" else ""
+    print(f"cycle {line['cycle']:4}: {line['seconds']:5.2f} s, down {line['down_seconds']:4.2f} s"
+          f"{lost}; sent {sent:6,}, acknowledged {got:6,}, delivered {figures['received']:7,}; "
+          f"{'judged: ' if line['judged'] else 'so far: '}{world.judge.found} findings", flush=True)
 
 
 def keep(world, directory):
     """What is needed to understand a finding."""
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
     with open(directory / "history.jsonl", "w") as out:
         for event in world.record.events:
             out.write(json.dumps(event) + "\n")
     (directory / "findings.json").write_text(json.dumps(world.judge.texts, indent=1))
     (directory / "server.log").write_text(world.server.tail(2000))
     shutil.copytree(world.server.data_dir, directory / "data", dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("*.key", "*.sock"))
+                    ignore=shutil.ignore_patterns("*.key", "*.sock", "ballast"))
     for core in world.server.directory.glob("core*"):     # where `ulimit -c` allows them
         shutil.copy(core, directory)
     print(f"history, findings and data are kept in {directory}", flush=True)
 
 
-async def run(options, server):
+def saved_world(directory, fresh):
+    """What the run before left, or None and an empty directory."""
+    state = directory / "state.pickle"
+    if not fresh and state.exists():
+        with open(state, "rb") as file:
+            saved = pickle.load(file)
+        state.unlink()                         # until this run has come to its end
+        return saved
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return None
+
+
+def commit():
+    answer = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
+                            capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "unknown"
+
+
+async def run(options, server, saved, disk):
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
-    print(f"seed {seed}", flush=True)
-    world, began = World(server, seed), time.monotonic()
-    run_name = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    common = {"run": run_name, "seed": seed}
-    await world.everybody_in()
-    try:
-        for number in range(1, options.cycles + 1):
-            line = await one_cycle(world, number, number == options.cycles)
-            append(options.log, {**common, **line})
-            say(line)
-            if world.judge.found and options.stop_at_finding:
-                break
-    except (RuntimeError, TimeoutError) as error:
-        world.judge.finding(history.DIED, f"{type(error).__name__}: {error}")
-    finally:
-        seconds = time.monotonic() - began
-        verdict(world.judge, number, seconds)
-        append(options.log, {**common, "cycles": number, "seconds": round(seconds),
-                             "figures": dict(world.judge.figures),
-                             "findings": dict(world.judge.counts)})
-        await world.stop()
-        if world.judge.found:
-            keep(world, options.keep)
-    return world.judge.found == 0
+    started = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    common = {"run": started, "seed": seed, "mode": options.mode, "plant": options.plant,
+              "sync": options.sync, "version": options.version or commit()}
+    print(f"seed {seed}, {'the world goes on' if saved else 'a fresh world'}", flush=True)
+    world = World(server, seed, options, saved)
+    began = time.monotonic()
+    cycles = await Lab(world, options, common, disk).run()
+    judge = world.judge
+    for kind in history.KINDS:
+        for text in judge.texts[kind][:3 if options.expect else 10]:
+            print(f"  {kind}: {text}")
+    if judge.found and not options.expect:
+        keep(world, options.keep)
+    print(f"{cycles} cycles in {time.monotonic() - began:.0f} s, "
+          f"{judge.found or 'no'} findings\n", flush=True)
+    return world, judge.found
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--cycles", type=int, default=50)
+    parser.add_argument("--mode", choices=("kill", "power", "full"), default="kill")
+    parser.add_argument("--binaries", type=pathlib.Path, default=None)
+    parser.add_argument("--power-library", type=pathlib.Path, default=None)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--log", type=pathlib.Path, default=ROOT / "build/crash/log.jsonl")
+    parser.add_argument("--world", type=pathlib.Path, default=None)
+    parser.add_argument("--fresh", action="store_true", help="do not go on with an earlier world")
+    parser.add_argument("--keep", type=pathlib.Path, default=None)
+    parser.add_argument("--go-on", action="store_true", help="also after a finding")
+    parser.add_argument("--until", type=lambda text: datetime.datetime.fromisoformat(
+        text).timestamp(), help="end after the cycle that is under way then (local time)")
+    parser.add_argument("--pace", type=float, default=1.0, help="longer pauses of the clients")
+    parser.add_argument("--version", help="of the server, for the log")
+    parser.add_argument("--sync", choices=("commit", "none"), help="persistence.sync")
+    parser.add_argument("--full-seconds", type=float, help="how long the disk stays full")
+    parser.add_argument("--kill-share", type=float, default=0.3, help="of full disks with a kill")
+    parser.add_argument("--plant", choices=PLANTS, help="a bug in the server (skerryd-lab)")
+    parser.add_argument("--expect", choices=history.KINDS,
+                        help="go on until there is a finding of this kind; exit code 1 without one")
+    options = parser.parse_args()
+    name = f"{options.mode}-{options.plant or options.sync or 'world'}"
+    options.world = (options.world or ROOT / "build/crash" / name).resolve()
+    options.keep = options.keep or options.world.parent / f"finding-{options.world.name}"
+    options.fresh = options.fresh or options.expect or options.mode == "full"
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cycles", type=int, default=50)
-    parser.add_argument("--binaries", default=None)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--log", type=pathlib.Path, default=ROOT / "build/crash/log.jsonl")
-    parser.add_argument("--keep", type=pathlib.Path, default=ROOT / "build/crash/finding")
-    parser.add_argument("--stop-at-finding", action="store_true")
-    options = parser.parse_args()
-    limits = {"limits": {"session_queue_messages_max": 200_000}}
-    with Server(options.binaries, listeners=[plain_listener()], overrides=limits) as server:
-        return 0 if asyncio.run(run(options, server)) else 1
+    options = parse()
+    saved = saved_world(options.world, options.fresh)
+    data, disk = options.world / "data", None
+    if options.mode == "full":
+        disk = SmallDisk(options.world / "disk", FULL_MEGABYTES)
+        data = options.world / "disk/data"
+    try:
+        server = LabServer(options, data)
+        try:
+            server.start()
+            world, found = asyncio.run(run(options, server, saved, disk))
+            server.close()
+            if not found and options.mode != "full":
+                world.save(options.world / "state.pickle")
+        finally:
+            if server.process is not None:
+                server.kill9()
+    finally:
+        if disk:
+            disk.close()
+    if options.expect:
+        return 0 if world.judge.counts[options.expect] else 1
+    runlog.summary(options.log)
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -15,11 +15,16 @@ Events are tuples, in the order in which the clients saw them:
                                                 a fresh look at all retained messages; "abandoned"
                                                 in place of the last when the server died meanwhile
     ("drained",)                                all is acknowledged, everybody is connected and quiet
-    ("crashed",), ("started",)                  only for the reader of a history
+    ("crashed", how), ("started",), ("paused", s), ("full", s),
+    ("takes_over", client)                      what the lab did; only counted
+and those of will_history.py and sample_history.py.
 
 A retained topic has one publisher and one QoS. Nothing here knows how the events came about.
 """
 import collections
+
+import sample_history
+import will_history
 
 LOST = "lost"                  # acknowledged, never delivered to a persistent subscriber
 DOUBLED = "doubled"            # QoS 2 twice at one subscriber, or in one shared group
@@ -29,7 +34,8 @@ STALE = "retained stale"       # older than what was acknowledged, missing, or c
 FORGOTTEN = "session forgotten"
 STUCK = "never acknowledged"
 DIED = "server died by itself"
-KINDS = (LOST, DOUBLED, DISORDER, PHANTOM, STALE, FORGOTTEN, STUCK, DIED)
+KINDS = (LOST, DOUBLED, DISORDER, PHANTOM, STALE, will_history.MISSING, will_history.DOUBLED,
+         sample_history.LOST, sample_history.DOUBLED, FORGOTTEN, STUCK, DIED)
 TEXTS_MAX = 20                 # texts kept of each kind; the count goes on
 
 
@@ -78,9 +84,13 @@ class Judge:
         self.counts = collections.Counter()
         self.texts = collections.defaultdict(list)
         self.figures = collections.Counter()
+        self.wills = will_history.WillJudge(self.finding, self.figures, PHANTOM)
+        self.samples = sample_history.SampleJudge(self.finding, self.figures, PHANTOM)
 
     def feed(self, event):
-        getattr(self, "_" + event[0])(*event[1:])
+        part = (self.wills if event[0].startswith("will_") else
+                self.samples if event[0].startswith("sample") else self)
+        getattr(part, "_" + event[0])(*event[1:])
 
     def finding(self, kind, text):
         self.counts[kind] += 1
@@ -117,12 +127,22 @@ class Judge:
             self.finding(FORGOTTEN, f"{client}: the server knew its session no more")
         self.known_sessions.add(client)
 
+    def _takes_over(self, _client):
+        self.figures["take-overs"] += 1
+
     def _gone(self, client):
         self.receivers.pop(client, None)
         self.known_sessions.discard(client)
 
-    def _crashed(self):
+    def _crashed(self, how="kill"):
         self.figures["crashes"] += 1
+        self.figures["power losses"] += how == "power"
+
+    def _paused(self, _seconds):
+        self.figures["pauses"] += 1
+
+    def _full(self, _seconds):
+        self.figures["full disks"] += 1
 
     def _started(self):
         self.figures["starts"] += 1
@@ -229,6 +249,7 @@ class Judge:
             stream.judged = stream.sent
             stream.acknowledged.clear()
             stream.clears = {seq for seq in stream.clears if seq >= stream.acknowledged_last}
+        self.wills.drained()
 
     def _judge_receiver(self, receiver):
         for key, stream in self.streams.items():
@@ -253,7 +274,7 @@ class Judge:
                     start = max(receiver.start.get(key, 0), receiver.below.get(key, 0))
                     due = {seq for seq in stream.acknowledged if seq > start}
                     count += len(due - receiver.received[key])
-        return count
+        return count + len(self.wills.missing())
 
     def retained_due(self, reader):
         """Topics of which the reader must be given a value."""

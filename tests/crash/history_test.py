@@ -7,6 +7,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import history  # noqa: E402
+import sample_history  # noqa: E402
+import will_history  # noqa: E402
 
 TOPIC = "load/p/a"
 
@@ -161,6 +163,68 @@ class Planted(unittest.TestCase):
 
     def test_never_acknowledged(self):
         self.assertEqual({history.STUCK: 1}, judge(START, sent(1), received(1), DRAINED))
+
+
+WATCH = [("will_watched", "o"), ("will_asked", "m", 1)]
+WILL_DUE, WILL_OFF = ("will_due", "m", 1), ("will_off", "m", 1)
+WILL = ("will_received", "o", "m", 1)
+
+
+class Wills(unittest.TestCase):
+    def test_sound(self):
+        self.assertEqual({}, judge(WATCH, WILL_DUE, WILL, DRAINED))
+        self.assertEqual({}, judge(WATCH, WILL_OFF, DRAINED))
+
+    def test_a_will_may_come_before_its_client_knows_that_it_is_due(self):
+        self.assertEqual({}, judge(WATCH, WILL, WILL_DUE, DRAINED))
+
+    def test_nothing_is_known_of_a_will_that_a_crash_met(self):
+        self.assertEqual({}, judge(WATCH, CRASH, DRAINED))
+        self.assertEqual({}, judge(WATCH, CRASH, WILL, DRAINED))
+
+    def test_missing(self):
+        self.assertEqual({will_history.MISSING: 1}, judge(WATCH, WILL_DUE, DRAINED, DRAINED))
+
+    def test_missing_at_one_of_two_observers(self):
+        self.assertEqual({will_history.MISSING: 1},
+                         judge(("will_watched", "p"), WATCH, WILL_DUE, WILL, DRAINED))
+
+    def test_double(self):
+        self.assertEqual({will_history.DOUBLED: 1}, judge(WATCH, WILL_DUE, WILL, CRASH, WILL))
+
+    def test_double_though_nothing_is_known_of_it(self):
+        self.assertEqual({will_history.DOUBLED: 1}, judge(WATCH, WILL, CRASH, WILL))
+
+    def test_not_due(self):
+        self.assertEqual({will_history.DOUBLED: 1}, judge(WATCH, WILL_OFF, WILL))
+        self.assertEqual({will_history.DOUBLED: 1}, judge(WATCH, WILL, WILL_OFF))
+
+    def test_from_nowhere(self):
+        self.assertEqual({history.PHANTOM: 1}, judge(WATCH, ("will_received", "o", "m", 2)))
+
+
+SAMPLES = [("sample_sent", "d", 1), ("sample_acknowledged", "d", 1, 0), ("sample_sent", "d", 2)]
+
+
+def rows(*pairs, first=1):
+    return ("samples_read", "d", first, list(pairs))
+
+
+class Samples(unittest.TestCase):
+    def test_sound(self):
+        self.assertEqual({}, judge(SAMPLES, rows((1, 1))))
+        self.assertEqual({}, judge(SAMPLES, rows((1, 1), (2, 2))))
+        self.assertEqual({}, judge(SAMPLES, ("sample_acknowledged", "d", 2, 0x97), rows((1, 1))))
+        self.assertEqual({}, judge(SAMPLES, rows((2, 2), first=2)))
+
+    def test_lost(self):
+        self.assertEqual({sample_history.LOST: 1}, judge(SAMPLES, rows((2, 2))))
+
+    def test_doubled(self):
+        self.assertEqual({sample_history.DOUBLED: 1}, judge(SAMPLES, rows((1, 1), (1, 1))))
+
+    def test_changed_or_from_nowhere(self):
+        self.assertEqual({history.PHANTOM: 2}, judge(SAMPLES, rows((1, 1), (2, 7), (3, 3))))
 
 
 class Filters(unittest.TestCase):

@@ -151,12 +151,15 @@ class Client:
     def connected(self):
         return self._wire is not None and self.connack is not None
 
-    async def connect(self, host, port, tls=None, server_hostname=None, timeout=30, clean=None):
-        """Connects, waits for CONNACK and sends again what was not acknowledged."""
+    async def connect(self, host, port, tls=None, server_hostname=None, timeout=30, clean=None,
+                      take_over=False):
+        """Connects, waits for CONNACK and sends again what was not acknowledged. With `take_over`
+        an older connection is left for the server to end; nothing is heard from it any more."""
         loop = asyncio.get_running_loop()
         if self._wire is not None:
             old = self._wire
-            self.abort()
+            if not take_over:
+                self.abort()
             self._on_lost(old)
         self.connack = self.disconnected = None
         self._connack_future = loop.create_future()

@@ -166,14 +166,20 @@ class Server:
     def pid(self):
         return self.process.pid
 
+    def command(self):
+        return [str(self.binaries / "skerryd"), "--config", str(self.configuration_path)]
+
+    def environment(self):
+        """Of the process; None: that of the test."""
+
     def start(self, wait=True):
         assert self.process is None, "the server runs already"
         # JSON is YAML.
         self.configuration_path.write_text(json.dumps(self.configuration, indent=2))
         with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as error:
             self.process = subprocess.Popen(
-                [str(self.binaries / "skerryd"), "--config", str(self.configuration_path)],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=error, cwd=self.directory)
+                self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=error,
+                cwd=self.directory, env=self.environment())
         if wait:
             self.wait_ready()
         return self
