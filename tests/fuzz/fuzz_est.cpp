@@ -9,6 +9,7 @@
 
 #include "auth/est_request.hpp"
 #include "auth/renewal.hpp"
+#include "authority.hpp"
 #include "base/assert.hpp"
 #include "crypto/encoding.hpp"
 #include "storage/committer.hpp"
@@ -17,25 +18,16 @@ namespace {
 
 using namespace skerry;
 
-const WallTime now = wall_from_epoch(1'800'000'000'000);
+using fuzz::now;
 
-struct World {
+struct World : fuzz::Authority {
   std::unique_ptr<storage::MemoryStore> store = storage::MemoryStore::create();
   storage::Committer committer{*store, {}};
   plugin::PlainAudit audit{committer};
   auth::DeviceRegistry registry{audit};
-  crypto::PrivateKey key = *crypto::PrivateKey::generate();
-  crypto::Certificate authority;
   crypto::CertificateRequest request;
 
   World() {
-    crypto::CertificateProfile profile;
-    profile.common_name = "CA";
-    profile.spki_der = key.spki_der();
-    profile.not_before = now;
-    profile.not_after = now + std::chrono::hours{1};
-    profile.is_authority = true;
-    authority = *crypto::issue_certificate(profile, {}, key);
     request = *crypto::CertificateRequest::from_der(*crypto::make_request(key, "d"));
     auth::DevicePatch details;
     details.keys = {auth::KeyWish{key.fingerprint()}};
@@ -61,7 +53,7 @@ void enrol(const World& world, const http::Request& request) {
 }
 
 void renew(const World& world, std::string_view certificate) {
-  const auto current = auth::read_current_certificate(certificate, world.authority);
+  const auto current = auth::read_current_certificate(certificate, world.certificate);
   if (current) {
     static_cast<void>(auth::refuse_renewal(*current, {}, world.registry, now));
   }
