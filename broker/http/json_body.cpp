@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <boost/json/stream_parser.hpp>
 
+#include "http/json_members.hpp"
+
 namespace skerry::http {
 namespace {
 
@@ -60,6 +62,10 @@ Result<boost::json::object, Response> parse_json_object(const Request& request) 
   if (!value.is_object()) {
     return problem(400, "malformed_json", "the body must be a JSON object");
   }
+  if (const auto pointer = repeated_member(request.body)) {
+    return problem(400, "repeated_member", "the member \"" + *pointer + "\" is there twice",
+                   *pointer);
+  }
   return std::move(value.get_object());
 }
 
@@ -84,14 +90,10 @@ std::optional<Response> refuse_unknown_fields(const boost::json::object& body,
       for (const std::string_view field : known) {
         expected += (expected.empty() ? "" : ", ") + std::string{field};
       }
-      std::string shown;
-      for (const char c : name.substr(0, 64)) {
-        shown += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);  // RFC 6901
-      }
       return problem(
           422, "unknown_field",
           "\"" + std::string{name.substr(0, 64)} + "\" is not known here; known are " + expected,
-          "/" + shown);
+          "/" + pointer_part(name));
     }
   }
   return std::nullopt;

@@ -12,8 +12,9 @@ namespace skerry::http {
 inline constexpr std::size_t json_depth_max = 16;
 
 /// The body as an object, or the problem to answer: 415 when the Content-Type is not JSON, 400
-/// `malformed_json` with position when it does not parse, 400 when it is no object. A missing
-/// Content-Type counts as JSON.
+/// `malformed_json` with position when it does not parse, 400 when it is no object, 400
+/// `repeated_member` with its pointer when a member is there twice. A missing Content-Type counts
+/// as JSON.
 Result<boost::json::object, Response> parse_json_object(const Request& request);
 
 /// The string at `name`, or the 422 problem with the pointer of the field when it is absent or no

@@ -45,6 +45,28 @@ TEST_CASE("what does not parse is a 400 that says where") {
   }
 }
 
+TEST_CASE("a member that is there twice is a 400 that names it") {
+  const std::pair<const char*, const char*> bad[] = {
+      {R"({"a":1,"b":2,"a":1})", "/a"},
+      {R"({"a":1,"\u0061":2})", "/a"},
+      {R"({"tags":["x"],"keys":[{"v":"x"},{"v":[],"o":{"v":1},"v":null}]})", "/keys/1/v"},
+      {R"({"x":{"":1,"b/c~":2,"":3}})", "/x/"},
+      {R"({"x":[1,"a",true,null,2.5,18446744073709551615,{"b/c~":{},"b/c~":{}}]})", "/x/6/b~1c~0"},
+  };
+  for (const auto& [text, pointer] : bad) {
+    CAPTURE(text);
+    const auto read = parse_json_object(with_body(text));
+    REQUIRE(read.has_error());
+    CHECK(read.error().status == 400);
+    CHECK(code_of(read.error()) == "repeated_member");
+    CHECK(boost::json::parse(read.error().body).at("errors").at(0).at("pointer") == pointer);
+  }
+  for (const char* good :
+       {R"({"a":{"a":{"a":1}},"b":{"a":1},"A":2})", R"({"x":[{"a":1},{"a":2}],"":1})"}) {
+    CHECK_MESSAGE(parse_json_object(with_body(good)).has_value(), good);
+  }
+}
+
 TEST_CASE("nesting has a cap") {
   std::string deep = R"({"a":)";
   for (std::size_t level = 0; level < json_depth_max; ++level) {
