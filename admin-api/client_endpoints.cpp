@@ -107,9 +107,7 @@ awaitable<http::Response> disconnect(Services services, const http::Request& req
       break;
   }
   co_await record(services, request, "client.disconnect");
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 awaitable<http::Response> remove(Services services, const http::Request& request) {
@@ -122,9 +120,7 @@ awaitable<http::Response> remove(Services services, const http::Request& request
     co_return not_found(request);
   }
   co_await record(services, request, "client.remove");
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 }  // namespace

@@ -152,9 +152,7 @@ awaitable<http::Response> reject(Services services, const http::Request& request
     co_return registry_problem(outcome.error());
   }
   services->log("admin: " + request.principal + " rejected device " + id);
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 http::Endpoint action(const char* name, http::Handler handler) {

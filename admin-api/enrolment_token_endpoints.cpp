@@ -172,11 +172,7 @@ awaitable<http::Response> EnrolmentTokenHandlers::list(const http::Request& requ
     co_return page.error();
   }
   std::vector<auth::EnrolmentToken> found = tokens().list(page->after, page->limit + 1);
-  std::optional<std::string> next;
-  if (found.size() > page->limit) {
-    found.pop_back();
-    next = encode_cursor(cursor_kind, found.back().id);
-  }
+  const auto next = cut_page(found, *page, cursor_kind, [](const auto& each) { return each.id; });
   const WallTime now = services_->clock().wall;
   boost::json::array items;
   for (const auth::EnrolmentToken& token : found) {
@@ -207,9 +203,7 @@ awaitable<http::Response> EnrolmentTokenHandlers::erase(const http::Request& req
   if (!erased.status.ok()) {
     co_return storage_problem(erased.status);
   }
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 }  // namespace

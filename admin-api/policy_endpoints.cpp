@@ -225,9 +225,7 @@ awaitable<http::Response> reload(Shared services, const http::Request& request) 
     co_return http::problem(422, "configuration_invalid",
                             "nothing was changed; the configuration says: " + *wrong);
   }
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 }  // namespace

@@ -15,24 +15,6 @@ namespace {
 /// A cursor holds an owner and a client id at most.
 constexpr std::size_t cursor_bytes_max = 70 * 1024;
 
-std::string percent_encode(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string encoded;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      encoded += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      encoded += '%';
-      encoded += digits[byte >> 4];
-      encoded += digits[byte & 15];
-    }
-  }
-  return encoded;
-}
-
 }  // namespace
 
 std::string format_time(WallTime time) {
@@ -100,10 +82,10 @@ http::Response page_response(const http::Request& request, boost::json::array it
   body["next"] = next ? boost::json::value(*next) : boost::json::value(nullptr);
   http::Response response = http::json_response(body);
   if (next) {
-    std::string link = "<" + request.path + "?cursor=" + percent_encode(*next);
+    std::string link = "<" + request.path + "?cursor=" + crypto::percent_encode(*next);
     for (const auto& [name, value] : request.query) {
       if (name != "cursor") {
-        link += "&" + percent_encode(name) + "=" + percent_encode(value);
+        link += "&" + crypto::percent_encode(name) + "=" + crypto::percent_encode(value);
       }
     }
     response.headers.emplace_back("Link", link + ">; rel=\"next\"");

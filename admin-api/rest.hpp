@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/now.hpp"
 #include "base/result.hpp"
@@ -40,6 +41,18 @@ Result<Page, http::Response> read_page(const http::Request& request, std::string
 http::Response page_response(const http::Request& request, boost::json::array items,
                              const std::optional<std::string>& next,
                              std::optional<std::size_t> count = std::nullopt);
+
+/// The position behind which the next page begins, when `found` holds more than fit on this one;
+/// what does not fit is taken out. Lists are asked for one more than `page.limit`.
+template <typename Item, typename PositionOf>
+std::optional<std::string> cut_page(std::vector<Item>& found, const Page& page,
+                                    std::string_view kind, PositionOf position_of) {
+  if (found.size() <= page.limit) {
+    return std::nullopt;
+  }
+  found.erase(found.begin() + page.limit, found.end());
+  return encode_cursor(kind, position_of(found.back()));
+}
 
 /// True when `etag` satisfies an If-Match header by strong comparison (RFC 9110 section 13.1.1):
 /// "*" or a list with this tag.

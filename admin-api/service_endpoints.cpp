@@ -150,11 +150,8 @@ awaitable<http::Response> ServiceHandlers::list(const http::Request& request) {
     co_return page.error();
   }
   std::vector<auth::ServicePointer> found = registry().list(page->after, page->limit + 1);
-  std::optional<std::string> next;
-  if (found.size() > page->limit) {
-    found.pop_back();
-    next = encode_cursor(cursor_kind, found.back()->name);
-  }
+  const auto next =
+      cut_page(found, *page, cursor_kind, [](const auto& each) { return each->name; });
   boost::json::array items;
   for (const auth::ServicePointer& service : found) {
     items.push_back(json_of(*service));
@@ -212,9 +209,7 @@ awaitable<http::Response> ServiceHandlers::erase(const http::Request& request) {
     co_return service_problem(outcome.error());
   }
   services_->log("admin: " + request.principal + " deleted service " + name);
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 awaitable<http::Response> ServiceHandlers::issue(const http::Request& request) {
@@ -290,9 +285,7 @@ awaitable<http::Response> ServiceHandlers::revoke(const http::Request& request) 
   }
   services_->log("admin: " + request.principal + " revoked certificate " + serial + " of service " +
                  name);
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 }  // namespace

@@ -145,9 +145,7 @@ awaitable<http::Response> erase(Shared services, const http::Request& request) {
   if (!status.ok()) {
     co_return storage_problem(status);
   }
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 }  // namespace

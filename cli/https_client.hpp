@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "crypto/certificate.hpp"
+#include "crypto/encoding.hpp"
 #include "crypto/key.hpp"
 
 namespace skerry::cli {
@@ -63,7 +64,6 @@ struct HttpsResponse {
 HttpsResponse send_https(const ServerAddress& server, const std::string& ca_pem,
                          const HttpsRequest& request, const ClientIdentity& identity = {});
 
-/// For path segments and query values.
-std::string percent_encode(std::string_view text);
+using crypto::percent_encode;  // for path segments and query values
 
 }  // namespace skerry::cli

@@ -1,5 +1,6 @@
-// Base64 (RFC 4648) and PEM (RFC 7468) as text around DER. Decoders take hostile input: they are
-// strict about the alphabet and padding, lenient about white space, and never give more than a cap.
+// Base64 (RFC 4648) and PEM (RFC 7468) as text around DER, and text in URIs. Decoders take hostile
+// input: they are strict about the alphabet and padding, lenient about white space, and never give
+// more than a cap.
 #pragma once
 
 #include <cstddef>
@@ -26,5 +27,8 @@ std::string pem_encode(std::string_view label, std::string_view der);
 /// or would give more than `bytes_max` bytes.
 std::optional<std::string> pem_decode(std::string_view label, std::string_view text,
                                       std::size_t bytes_max);
+
+/// `text` as part of a URI: all but unreserved characters as %XX (RFC 3986 section 2.1).
+std::string percent_encode(std::string_view text);
 
 }  // namespace skerry::crypto

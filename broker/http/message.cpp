@@ -17,6 +17,12 @@ Response json_response(const boost::json::value& value, int status) {
   return response;
 }
 
+Response no_content() {
+  Response response;
+  response.status = 204;
+  return response;
+}
+
 Response problem(int status, std::string_view code, std::string_view detail,
                  std::string_view pointer) {
   std::string type = "/problems/" + std::string{code};

@@ -65,6 +65,7 @@ struct Request {
   /// without a guard a good token is looked at as well, a bad one ignored.
   std::string principal;
   std::vector<std::string> scopes;
+  std::string token_id;  ///< which token that was, where the guard says so
   /// False once the token was deleted or has expired: ask it in answers that go on for long. Null
   /// without a token.
   std::function<bool()> token_is_live;
@@ -90,6 +91,9 @@ struct Response {
 
 /// 200 (or `status`) with a JSON body.
 Response json_response(const boost::json::value& value, int status = 200);
+
+/// 204, done and nothing to say.
+Response no_content();
 
 /// RFC 9457 problem details. `code` is stable and in snake_case ("not_in_registry"), `detail` a
 /// sentence for a human; `pointer`, when given, is the JSON pointer of the field at fault.
