@@ -1,4 +1,5 @@
 // /api/v1/tokens: a password for a token, and what tokens there are.
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value_from.hpp>
@@ -28,7 +29,9 @@ struct TokenWish {
   std::string password;
   std::string name = "token";
   std::optional<std::vector<std::string>> scopes;
-  std::chrono::seconds life = life_default;
+  std::optional<std::chrono::seconds> life;
+  WallTime expires{};
+  std::string made_by;
 };
 
 /// `user` and `password`, which may both be left out when a token asks.
@@ -123,6 +126,8 @@ boost::json::object json_of(const TokenInfo& info) {
   object["scopes"] = boost::json::value_from(info.scopes);
   object["createdAt"] = format_time(info.created);
   object["expiresAt"] = format_time(info.expires);
+  object["createdByToken"] =
+      info.made_by.empty() ? boost::json::value(nullptr) : boost::json::value(info.made_by);
   return object;
 }
 
@@ -148,7 +153,8 @@ class TokenHandlers {
   using Refusal = std::optional<http::Response>;
 
   awaitable<Refusal> check_password(const http::Request& request, const TokenWish& wish);
-  static Refusal check_token(const http::Request& request, TokenWish& wish);
+  Refusal check_token(const http::Request& request, TokenWish& wish) const;
+  Refusal check_erase(const http::Request& request, const std::string& id) const;
 
   Services services_;
   AttemptLimiter limiter_;
@@ -185,33 +191,66 @@ awaitable<TokenHandlers::Refusal> TokenHandlers::check_password(const http::Requ
   co_return std::nullopt;
 }
 
-/// A token may give what it has itself and nothing more.
-TokenHandlers::Refusal TokenHandlers::check_token(const http::Request& request, TokenWish& wish) {
-  constexpr std::string_view user_prefix = "user:";
-  const auto refuse = [](std::string_view scope) {
-    http::Response response = http::problem(
-        403, "insufficient_scope",
-        "the API token is not good for this; it needs the scope " + std::string{scope});
-    response.headers.emplace_back(
-        "WWW-Authenticate", "Bearer realm=\"skerry\", error=\"insufficient_scope\", scope=\"" +
-                                std::string{scope} + "\"");
-    return response;
-  };
+http::Response token_not_found() {
+  return http::problem(404, "token_not_found", "there is no token with this id");
+}
+
+http::Response refuse_scope(std::string_view scope, std::string_view pointer) {
+  http::Response response = http::problem(
+      403, "insufficient_scope",
+      "the API token is not good for this; it needs the scope " + std::string{scope}, pointer);
+  response.headers.emplace_back("WWW-Authenticate",
+                                "Bearer realm=\"skerry\", error=\"insufficient_scope\", scope=\"" +
+                                    std::string{scope} + "\"");
+  return response;
+}
+
+/// A token may give what it has itself, for as long as it is good itself, and nothing more.
+TokenHandlers::Refusal TokenHandlers::check_token(const http::Request& request,
+                                                  TokenWish& wish) const {
+  const auto own = services_->tokens.find(request.token_id);
+  if (!own) {
+    return http::problem(401, "token_invalid", "the API token has expired or was revoked");
+  }
   if (!http::covers(request.scopes, "tokens:write")) {
-    return refuse("tokens:write");
+    return refuse_scope("tokens:write", {});
   }
   if (!wish.scopes) {
     wish.scopes = request.scopes;
   }
-  for (const std::string& scope : *wish.scopes) {
-    if (!http::covers(request.scopes, scope)) {
-      return refuse(scope);
+  for (std::size_t index = 0; index < wish.scopes->size(); ++index) {
+    if (const std::string& scope = wish.scopes->at(index); !http::covers(request.scopes, scope)) {
+      return refuse_scope(scope, "/scopes/" + std::to_string(index));
     }
   }
-  wish.user = request.principal.starts_with(user_prefix)
-                  ? request.principal.substr(user_prefix.size())
-                  : request.principal;
+  if (wish.life && wish.expires > own->expires) {
+    return http::problem(403, "outlives_token",
+                         "a token cannot make one that is good for longer than itself, until " +
+                             format_time(own->expires),
+                         "/expiresIn");
+  }
+  wish.expires = std::min(wish.expires, own->expires);
+  wish.user = own->user;
+  wish.made_by = own->id;
   return std::nullopt;
+}
+
+/// A token that is not good for everything may take back itself and what it has made.
+TokenHandlers::Refusal TokenHandlers::check_erase(const http::Request& request,
+                                                  const std::string& id) const {
+  if (http::covers(request.scopes, "*") || id == request.token_id) {
+    return std::nullopt;
+  }
+  const auto maker = services_->tokens.maker_of(id);
+  if (!maker) {
+    return token_not_found();
+  }
+  if (!maker->empty() && *maker == request.token_id) {
+    return std::nullopt;
+  }
+  return http::problem(403, "token_of_another",
+                       "without the scope * a token deletes itself and those that it has made",
+                       "/path/id");
 }
 
 awaitable<http::Response> TokenHandlers::create(const http::Request& request) {
@@ -219,6 +258,7 @@ awaitable<http::Response> TokenHandlers::create(const http::Request& request) {
   if (!wish) {
     co_return std::move(wish).error();
   }
+  wish->expires = services_->clock().wall + wish->life.value_or(life_default);
   Refusal refused;
   if (wish->user.empty()) {
     refused = check_token(request, *wish);
@@ -229,7 +269,8 @@ awaitable<http::Response> TokenHandlers::create(const http::Request& request) {
     co_return *std::move(refused);
   }
   TokenStore::Wish made{wish->user, wish->name,
-                        wish->scopes.value_or(std::vector<std::string>{"*"}), wish->life};
+                        wish->scopes.value_or(std::vector<std::string>{"*"}), wish->expires,
+                        wish->made_by};
   auth::Actor actor{"user:" + wish->user, request.peer_address};
   const TokenStore::Created created =
       co_await services_->tokens.create(std::move(made), std::move(actor));
@@ -253,11 +294,7 @@ awaitable<http::Response> TokenHandlers::list(const http::Request& request) {
     co_return page.error();
   }
   std::vector<TokenInfo> tokens = services_->tokens.list(page->after, page->limit + 1);
-  std::optional<std::string> next;
-  if (tokens.size() > page->limit) {
-    tokens.pop_back();
-    next = encode_cursor(cursor_kind, tokens.back().id);
-  }
+  const auto next = cut_page(tokens, *page, cursor_kind, [](const auto& each) { return each.id; });
   boost::json::array items;
   for (const TokenInfo& info : tokens) {
     items.push_back(json_of(info));
@@ -267,18 +304,19 @@ awaitable<http::Response> TokenHandlers::list(const http::Request& request) {
 
 awaitable<http::Response> TokenHandlers::erase(const http::Request& request) {
   const std::string& id = request.parameters.at("id");
+  if (auto refused = check_erase(request, id)) {
+    co_return *std::move(refused);
+  }
   auth::Actor actor = actor_of(request);
   const TokenStore::Erased erased = co_await services_->tokens.erase(id, std::move(actor));
   if (!erased.found) {
-    co_return http::problem(404, "token_not_found", "there is no token with this id");
+    co_return token_not_found();
   }
   services_->log("admin: " + request.principal + " deleted token " + id);
   if (!erased.status.ok()) {
     co_return storage_problem(erased.status);
   }
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 }  // namespace

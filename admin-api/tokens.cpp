@@ -2,19 +2,18 @@
 #include "admin-api/tokens.hpp"
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_from.hpp>
 #include <mutex>
 
 #include "admin-api/audited.hpp"
+#include "auth/json_record.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/random.hpp"
 
 namespace skerry::admin_api {
 namespace {
 
-constexpr char record_version = 1;
 constexpr std::string_view key_prefix = "token/";
 constexpr std::string_view token_prefix = "skt_";
 constexpr std::size_t token_bytes_max = 128;
@@ -31,41 +30,25 @@ std::string encode_record(const TokenInfo& info, const std::string& hash) {
   record["scopes"] = boost::json::value_from(info.scopes);
   record["created"] = epoch_milliseconds(info.created);
   record["expires"] = epoch_milliseconds(info.expires);
-  return std::string(1, record_version) + boost::json::serialize(record);
+  record["madeBy"] = info.made_by;
+  return auth::encode_json_record(record);
 }
 
 /// The hash; empty when the record cannot be read.
 std::string decode_record(std::string_view value, TokenInfo& info) {
-  if (value.empty() || value.front() != record_version) {
+  const auto record = auth::decode_json_record(value);
+  if (!record) {
     return {};
   }
-  boost::json::error_code error;
-  const boost::json::value record = boost::json::parse(value.substr(1), error);
-  if (error || !record.is_object()) {
-    return {};
+  info.user = auth::text_member(*record, "user");
+  info.name = auth::text_member(*record, "name");
+  if (record->contains("scopes")) {
+    info.scopes = auth::texts_member(*record, "scopes");
   }
-  const boost::json::object& members = record.get_object();
-  const auto text = [&](const char* name) {
-    const boost::json::value* member = members.if_contains(name);
-    return member != nullptr && member->is_string() ? std::string{member->get_string()}
-                                                    : std::string{};
-  };
-  const auto time = [&](const char* name) {
-    const boost::json::value* member = members.if_contains(name);
-    return wall_from_epoch(member != nullptr && member->is_int64() ? member->get_int64() : 0);
-  };
-  info.user = text("user");
-  info.name = text("name");
-  if (const boost::json::value* scopes = members.if_contains("scopes")) {
-    info.scopes.clear();
-    for (const boost::json::value& scope :
-         scopes->is_array() ? scopes->get_array() : boost::json::array{}) {
-      info.scopes.emplace_back(scope.is_string() ? scope.get_string() : boost::json::string{});
-    }
-  }
-  info.created = time("created");
-  info.expires = time("expires");
-  return text("hash");
+  info.created = auth::time_member(*record, "created");
+  info.expires = auth::time_member(*record, "expires");
+  info.made_by = auth::text_member(*record, "madeBy");
+  return auth::text_member(*record, "hash");
 }
 
 }  // namespace
@@ -80,39 +63,46 @@ storage::Status TokenStore::load(const storage::KvStore& store) {
   for (records->seek_first(); records->valid(); records->next()) {
     TokenInfo info;
     info.id = records->key().substr(key_prefix.size());
-    const std::string hash = decode_record(records->value(), info);
+    std::string hash = decode_record(records->value(), info);
     if (!hash.empty() && !info.user.empty()) {
       id_by_hash_.emplace(hash, info.id);
       std::string id = info.id;
-      by_id_.emplace(std::move(id), Entry{std::move(info)});
+      by_id_.emplace(std::move(id), Entry{std::move(info), std::move(hash)});
     }
   }
   return records->status();
 }
 
-void TokenStore::drop_expired(storage::Batch& batch) {
-  const WallTime now = clock_();
-  const std::unique_lock lock{mutex_};
-  std::erase_if(id_by_hash_, [&](const auto& entry) {
-    const auto it = by_id_.find(entry.second);
-    return it == by_id_.end() || it->second.info.is_expired(now);
-  });
-  std::erase_if(by_id_, [&](const auto& entry) {
-    if (entry.second.info.is_expired(now)) {
-      batch.erase(storage::Family::admin, key_of(entry.first));
-      return true;
+std::vector<std::string> TokenStore::erase_expired(WallTime now, storage::Batch& batch) const {
+  std::vector<std::string> expired;
+  const std::shared_lock lock{mutex_};
+  for (const auto& [id, entry] : by_id_) {
+    if (entry.info.is_expired(now)) {
+      batch.erase(storage::Family::admin, key_of(id));
+      expired.push_back(id);
     }
-    return false;
-  });
+  }
+  return expired;
+}
+
+void TokenStore::forget(const std::vector<std::string>& ids) {
+  const std::unique_lock lock{mutex_};
+  for (const std::string& id : ids) {
+    if (const auto entry = by_id_.find(id); entry != by_id_.end()) {
+      id_by_hash_.erase(entry->second.hash);
+      by_id_.erase(entry);
+    }
+  }
 }
 
 boost::asio::awaitable<TokenStore::Created> TokenStore::create(Wish wish, auth::Actor actor) {
   Created created;
   storage::Batch batch;
-  drop_expired(batch);
+  const WallTime now = clock_();
+  const std::vector<std::string> expired = erase_expired(now, batch);
   {
     const std::shared_lock lock{mutex_};
-    created.at_limit = by_id_.size() >= tokens_max;
+    created.at_limit = by_id_.size() - expired.size() >= tokens_max;
   }
   if (created.at_limit) {
     co_return created;
@@ -123,8 +113,9 @@ boost::asio::awaitable<TokenStore::Created> TokenStore::create(Wish wish, auth::
   info.user = std::move(wish.user);
   info.name = std::move(wish.name);
   info.scopes = std::move(wish.scopes);
-  info.created = clock_();
-  info.expires = info.created + wish.life;
+  info.created = now;
+  info.expires = wish.expires;
+  info.made_by = std::move(wish.made_by);
   const std::string hash = crypto::sha256_hex(created.token);
   batch.put(storage::Family::admin, key_of(info.id), encode_record(info, hash));
   boost::json::object detail;
@@ -132,15 +123,19 @@ boost::asio::awaitable<TokenStore::Created> TokenStore::create(Wish wish, auth::
   detail["user"] = info.user;
   detail["scopes"] = boost::json::value_from(info.scopes);
   detail["expires"] = epoch_milliseconds(info.expires);
+  if (!info.made_by.empty()) {
+    detail["madeBy"] = info.made_by;
+  }
   // Named: g++ 12 destroys an aggregate twice that is made inside a co_await expression.
   plugin::AuditEvent event{
       actor.name,   "token.create", "token:" + info.id, "ok", boost::json::serialize(detail),
       actor.address};
   created.status = co_await commit(audit_, std::move(batch), std::move(event));
   if (created.status.ok()) {
+    forget(expired);
     const std::unique_lock lock{mutex_};
     id_by_hash_.emplace(hash, info.id);
-    by_id_.emplace(info.id, Entry{info});
+    by_id_.emplace(info.id, Entry{info, hash});
   }
   co_return created;
 }
@@ -150,21 +145,24 @@ boost::asio::awaitable<TokenStore::Erased> TokenStore::erase(std::string id, aut
   {
     const std::unique_lock lock{mutex_};
     const auto it = by_id_.find(id);
-    if (it == by_id_.end()) {
+    if (it == by_id_.end() || it->second.erase_under_way) {
       co_return erased;
     }
     erased.found = true;
     // Kept until the record is gone: who is told of a failure must find it again to repeat this.
     it->second.removing = true;
-    std::erase_if(id_by_hash_, [&](const auto& entry) { return entry.second == id; });
+    it->second.erase_under_way = true;
+    id_by_hash_.erase(it->second.hash);
   }
   storage::Batch batch;
   batch.erase(storage::Family::admin, key_of(id));
   plugin::AuditEvent event{actor.name, "token.delete", "token:" + id, "ok", "", actor.address};
   erased.status = co_await commit(audit_, std::move(batch), std::move(event));
+  const std::unique_lock lock{mutex_};
   if (erased.status.ok()) {
-    const std::unique_lock lock{mutex_};
     by_id_.erase(id);
+  } else if (const auto it = by_id_.find(id); it != by_id_.end()) {
+    it->second.erase_under_way = false;
   }
   co_return erased;
 }
@@ -179,6 +177,20 @@ std::vector<TokenInfo> TokenStore::list(std::string_view after, std::size_t limi
     }
   }
   return found;
+}
+
+std::optional<TokenInfo> TokenStore::find(std::string_view id) const {
+  const WallTime now = clock_();
+  const std::shared_lock lock{mutex_};
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() || !it->second.is_live(now) ? std::nullopt
+                                                        : std::optional{it->second.info};
+}
+
+std::optional<std::string> TokenStore::maker_of(std::string_view id) const {
+  const std::shared_lock lock{mutex_};
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? std::nullopt : std::optional{it->second.info.made_by};
 }
 
 http::Principal TokenStore::principal_of(std::string_view token) const {
@@ -197,14 +209,11 @@ http::Principal TokenStore::principal_of(std::string_view token) const {
     return {};
   }
   return {"user:" + it->second.info.user, it->second.info.scopes,
-          [this, id = it->first] { return is_live(id); }};
+          [this, id = it->first] { return is_live(id); }, it->first};
 }
 
 bool TokenStore::is_live(std::string_view id) const {
-  const WallTime now = clock_();
-  const std::shared_lock lock{mutex_};
-  const auto it = by_id_.find(id);
-  return it != by_id_.end() && it->second.is_live(now);
+  return find(id).has_value();
 }
 
 http::TokenGuard TokenStore::guard() const {

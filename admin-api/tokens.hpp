@@ -2,7 +2,7 @@
 // is kept, in memory for the guard and in Family::admin for good, is its SHA-256.
 //
 // Record: key "token/<id>", value version (1 byte, 1) and JSON: hash, user, name, scopes, created,
-// expires. A token without scopes is one of an older version and good for everything.
+// expires, madeBy. A token without scopes is one of an older version and good for everything.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -33,6 +33,7 @@ struct TokenInfo {
   std::vector<std::string> scopes{"*"};  ///< what it is good for (http/scope.hpp)
   WallTime created{};
   WallTime expires{};
+  std::string made_by;  ///< id of the token that asked for it; empty: the user, by password
 
   bool is_expired(WallTime now) const noexcept { return now >= expires; }
 };
@@ -60,14 +61,15 @@ class TokenStore {
     std::string user;
     std::string name;
     std::vector<std::string> scopes{"*"};  ///< valid ones
-    std::chrono::seconds life{};
+    WallTime expires{};
+    std::string made_by = {};
   };
-  /// Makes a token and resumes when it is durable.
+  /// Makes a token and resumes when it is durable. Expired tokens are forgotten on the way.
   boost::asio::awaitable<Created> create(Wish wish, auth::Actor actor);
 
   struct Erased {
     storage::Status status;
-    bool found = false;
+    bool found = false;  ///< false as well while another call erases it
   };
   /// The token is refused from now on, even when storing that fails, and then may be erased again;
   /// resumes when it is stored.
@@ -75,6 +77,13 @@ class TokenStore {
 
   /// Live tokens with id > `after`, at most `limit`. Any thread. O(tokens) at worst.
   std::vector<TokenInfo> list(std::string_view after, std::size_t limit) const;
+
+  /// The live token of this id. Any thread.
+  std::optional<TokenInfo> find(std::string_view id) const;
+
+  /// The token that has made this one, empty when a user has; nullopt when there is no such token.
+  /// Also of tokens that have expired or whose removal could not be stored. Any thread.
+  std::optional<std::string> maker_of(std::string_view id) const;
 
   /// "user:<name>" with the token's scopes for a live token, otherwise an empty name. Any thread,
   /// never blocks for long.
@@ -89,14 +98,17 @@ class TokenStore {
  private:
   struct Entry {
     TokenInfo info;
+    std::string hash;
     /// Erased, but not known to be out of the store: seen by erase() and the limit alone.
     bool removing = false;
+    bool erase_under_way = false;
 
     bool is_live(WallTime now) const noexcept { return !removing && !info.is_expired(now); }
   };
 
-  /// Takes expired tokens out of memory and puts their removal into `batch`.
-  void drop_expired(storage::Batch& batch);
+  /// Ids of expired tokens, whose removal is put into `batch`; forget() them when it is stored.
+  std::vector<std::string> erase_expired(WallTime now, storage::Batch& batch) const;
+  void forget(const std::vector<std::string>& ids);
 
   plugin::AuditLog& audit_;
   Clock clock_;

@@ -94,15 +94,23 @@ void EnrolmentTokens::put(const Entry& entry, storage::Batch& batch) const {
             encode_json_record(json_of(entry.token, entry.hash)));
 }
 
-void EnrolmentTokens::drop_expired(WallTime now, storage::Batch& batch) {
-  for (auto entry = by_id_.begin(); entry != by_id_.end();) {
-    if (now < entry->second.token.expires) {
-      ++entry;
-      continue;
+std::vector<std::string> EnrolmentTokens::erase_expired(WallTime now, storage::Batch& batch) const {
+  std::vector<std::string> expired;
+  for (const auto& [id, entry] : by_id_) {
+    if (now >= entry.token.expires) {
+      batch.erase(storage::Family::admin, key_of(id));
+      expired.push_back(id);
     }
-    batch.erase(storage::Family::admin, key_of(entry->first));
-    id_by_hash_.erase(entry->second.hash);
-    entry = by_id_.erase(entry);
+  }
+  return expired;
+}
+
+void EnrolmentTokens::forget(const std::vector<std::string>& ids) {
+  for (const std::string& id : ids) {
+    if (const auto entry = by_id_.find(id); entry != by_id_.end()) {
+      id_by_hash_.erase(entry->second.hash);
+      by_id_.erase(entry);
+    }
   }
 }
 
@@ -111,8 +119,8 @@ boost::asio::awaitable<EnrolmentTokens::Created> EnrolmentTokens::create(Enrolme
                                                                          WallTime now) {
   Created created;
   storage::Batch batch;
-  drop_expired(now, batch);
-  created.at_limit = by_id_.size() >= enrolment_tokens_max;
+  const std::vector<std::string> expired = erase_expired(now, batch);
+  created.at_limit = by_id_.size() - expired.size() >= enrolment_tokens_max;
   if (created.at_limit) {
     co_return created;
   }
@@ -128,6 +136,7 @@ boost::asio::awaitable<EnrolmentTokens::Created> EnrolmentTokens::create(Enrolme
                    auto done) { audit_.submit(std::move(batch), event, done); };
   created.status = co_await http::await_callback<storage::Status>(std::move(store));
   if (created.status.ok()) {
+    forget(expired);
     id_by_hash_.emplace(entry.hash, entry.token.id);
     by_id_.emplace(entry.token.id, entry);
   }
@@ -138,13 +147,14 @@ boost::asio::awaitable<EnrolmentTokens::Erased> EnrolmentTokens::erase(std::stri
                                                                        Actor actor) {
   Erased erased;
   const auto entry = by_id_.find(id);
-  if (entry == by_id_.end()) {
+  if (entry == by_id_.end() || entry->second.erase_under_way) {
     co_return erased;
   }
   erased.found = true;
   const auto event = event_of(actor, "enrolment_token.delete", entry->second.token);
   // Kept until the record is gone: who is told of a failure must find it again to repeat this.
   entry->second.removing = true;
+  entry->second.erase_under_way = true;
   id_by_hash_.erase(entry->second.hash);
   storage::Batch batch;
   batch.erase(storage::Family::admin, key_of(id));
@@ -152,6 +162,8 @@ boost::asio::awaitable<EnrolmentTokens::Erased> EnrolmentTokens::erase(std::stri
   erased.status = co_await http::await_callback<storage::Status>(std::move(store));
   if (erased.status.ok()) {
     by_id_.erase(id);
+  } else if (const auto left = by_id_.find(id); left != by_id_.end()) {
+    left->second.erase_under_way = false;
   }
   co_return erased;
 }

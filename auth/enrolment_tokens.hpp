@@ -63,7 +63,7 @@ class EnrolmentTokens {
 
   struct Erased {
     storage::Status status;
-    bool found = false;
+    bool found = false;  ///< false as well while another call erases it
   };
   /// The token is refused from now on, even when storing that fails, and then may be erased again;
   /// resumes when it is stored.
@@ -90,9 +90,12 @@ class EnrolmentTokens {
     std::string hash;
     /// Erased, but not known to be out of the store: seen by erase() and the limit alone.
     bool removing = false;
+    bool erase_under_way = false;
   };
   void put(const Entry& entry, storage::Batch& batch) const;
-  void drop_expired(WallTime now, storage::Batch& batch);
+  /// Ids of expired tokens, whose removal is put into `batch`; forget() them when it is stored.
+  std::vector<std::string> erase_expired(WallTime now, storage::Batch& batch) const;
+  void forget(const std::vector<std::string>& ids);
 
   plugin::AuditLog& audit_;
   std::map<std::string, Entry, std::less<>> by_id_;

@@ -1,20 +1,16 @@
 #include "auth/service_credentials.hpp"
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <mutex>
 #include <utility>
 
+#include "auth/json_record.hpp"
 #include "base/limits.hpp"
 #include "crypto/random.hpp"
 
 namespace skerry::auth {
 namespace {
 
-namespace json = boost::json;
-
-constexpr char record_version = 1;
 constexpr std::string_view key_prefix = "service-password/";
 constexpr std::size_t id_random_bytes = 12;
 
@@ -23,41 +19,28 @@ std::string key_of(std::string_view service) {
 }
 
 std::string encode(const ServicePassword& password) {
-  json::object record;
+  boost::json::object record;
   record["id"] = password.id;
   record["hash"] = password.hash;
   record["created"] = epoch_milliseconds(password.created);
   record["expires"] =
       password.expires == WallTime::max() ? 0 : epoch_milliseconds(password.expires);
   record["serviceCreated"] = epoch_milliseconds(password.service_created);
-  return std::string(1, record_version) + json::serialize(record);
+  return encode_json_record(record);
 }
 
 std::optional<ServicePassword> decode(std::string_view value) {
-  if (value.empty() || value.front() != record_version) {
+  const auto record = decode_json_record(value);
+  if (!record) {
     return std::nullopt;
   }
-  json::error_code error;
-  const json::value parsed = json::parse(value.substr(1), error);
-  if (error || !parsed.is_object()) {
-    return std::nullopt;
-  }
-  const auto text = [&](const char* name) {
-    const json::value* member = parsed.get_object().if_contains(name);
-    return member != nullptr && member->is_string() ? std::string{member->get_string()}
-                                                    : std::string{};
-  };
-  const auto number = [&](const char* name) {
-    const json::value* member = parsed.get_object().if_contains(name);
-    return member != nullptr && member->is_int64() ? member->get_int64() : 0;
-  };
   ServicePassword password;
-  password.id = text("id");
-  password.hash = text("hash");
-  password.created = wall_from_epoch(number("created"));
-  const std::int64_t expires = number("expires");
-  password.expires = expires == 0 ? WallTime::max() : wall_from_epoch(expires);
-  password.service_created = wall_from_epoch(number("serviceCreated"));
+  password.id = text_member(*record, "id");
+  password.hash = text_member(*record, "hash");
+  password.created = time_member(*record, "created");
+  const bool never = number_member(*record, "expires") == 0;
+  password.expires = never ? WallTime::max() : time_member(*record, "expires");
+  password.service_created = time_member(*record, "serviceCreated");
   if (password.id.empty() || password.hash.empty()) {
     return std::nullopt;
   }
@@ -113,9 +96,11 @@ void ServiceCredentials::erase(std::string service, Change change, Done done) {
   bool found = false;
   {
     const std::unique_lock lock{mutex_};
-    if (const auto entry = passwords_.find(service); entry != passwords_.end()) {
+    const auto entry = passwords_.find(service);
+    if (entry != passwords_.end() && !entry->second.erase_under_way) {
       // Kept until the record is gone: who is told of a failure must find it again to repeat this.
       entry->second.removing = true;
+      entry->second.erase_under_way = true;
       found = true;
     }
   }
@@ -146,6 +131,7 @@ void ServiceCredentials::finish_erase(const std::string& service, bool stored) {
     }
     // A password that was on its way when this was asked for has been stored before it.
     was_good = !std::exchange(entry->second.removing, true);
+    entry->second.erase_under_way = false;
     if (stored) {
       passwords_.erase(entry);
     }

@@ -54,7 +54,7 @@ class ServiceCredentials {
   /// drawn here. `full` when there are service_passwords_max already.
   void put(std::string service, ServicePassword password, Change change, Done done);
   /// Takes it away: refused from now on, even when storing that fails, and then may be erased
-  /// again. `not_found` without one.
+  /// again. `not_found` without one, and while another call takes it away.
   void erase(std::string service, Change change, Done done);
 
   /// What the service has now; any thread, never blocks. Expired ones are found as well.
@@ -65,6 +65,7 @@ class ServiceCredentials {
     ServicePassword password;
     /// Erased, but not known to be out of the store: seen by erase() and the limit alone.
     bool removing = false;
+    bool erase_under_way = false;
   };
 
   void finish_erase(const std::string& service, bool stored);

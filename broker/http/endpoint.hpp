@@ -41,6 +41,7 @@ struct Principal {
   std::vector<std::string> scopes;  ///< see http/scope.hpp
   /// Is the token still good? For answers that go on for long (events); any thread, cheap.
   std::function<bool()> is_live = {};
+  std::string token_id = {};  ///< the token's name among those of its issuer, no secret
 };
 
 /// Decides on a bearer token. May not block.

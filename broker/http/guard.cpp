@@ -58,6 +58,7 @@ std::optional<Response> check_guard(const ServerOptions& options, const Endpoint
     request.principal = std::move(principal.name);
     request.scopes = std::move(principal.scopes);
     request.token_is_live = std::move(principal.is_live);
+    request.token_id = std::move(principal.token_id);
   }
   if (endpoint.guard == Guard::none) {
     return std::nullopt;

@@ -149,42 +149,57 @@ boost::asio::awaitable<http::Response> run_to_end(const http::Endpoint& endpoint
 }  // namespace
 
 http::Response AdminFixture::call(const Call& call) {
+  return call_together({call}).front();
+}
+
+std::vector<http::Response> AdminFixture::call_together(const std::vector<Call>& calls) {
   const http::Router router{table};
-  const auto target = http::parse_target(call.target);
-  REQUIRE(target.has_value());
-  const auto match = router.match(call.method, *target);
-  REQUIRE(match.endpoint != nullptr);
-  http::Request request;
-  request.method = call.method;
-  request.path = target->path;
-  request.query = target->query;
-  request.parameters = match.parameters;
-  request.headers = call.headers;
-  TextReader reader;
-  if (match.endpoint->streams_body) {
-    reader.rest = call.body;
-    reader.piece = call.piece_bytes;
-    request.body_stream = &reader;
-  } else {
-    request.body = call.body;
-  }
-  request.peer_address = call.peer_address;
-  request.principal = call.principal;
-  request.scopes = call.scopes;
   // Static: another thread may still be on its way out of post() when the handler has run.
   static boost::asio::io_context io;
   io.restart();
   const auto work = boost::asio::make_work_guard(io);
-  std::optional<http::Response> answer;
-  boost::asio::co_spawn(io, run_to_end(*match.endpoint, request),
-                        [&](const std::exception_ptr& thrown, http::Response response) {
-                          CHECK_FALSE(thrown);
-                          answer = std::move(response);
-                        });
-  while (!answer) {
+  std::vector<TextReader> readers_of_bodies(calls.size());
+  std::vector<http::Request> requests(calls.size());
+  std::vector<std::optional<http::Response>> answers(calls.size());
+  std::size_t missing = calls.size();
+  for (std::size_t number = 0; number < calls.size(); ++number) {
+    const Call& call = calls[number];
+    const auto target = http::parse_target(call.target);
+    REQUIRE(target.has_value());
+    const auto match = router.match(call.method, *target);
+    REQUIRE(match.endpoint != nullptr);
+    http::Request& request = requests[number];
+    request.method = call.method;
+    request.path = target->path;
+    request.query = target->query;
+    request.parameters = match.parameters;
+    request.headers = call.headers;
+    if (match.endpoint->streams_body) {
+      readers_of_bodies[number].rest = call.body;
+      readers_of_bodies[number].piece = call.piece_bytes;
+      request.body_stream = &readers_of_bodies[number];
+    } else {
+      request.body = call.body;
+    }
+    request.peer_address = call.peer_address;
+    request.principal = call.principal;
+    request.scopes = call.scopes;
+    request.token_id = call.token_id;
+    boost::asio::co_spawn(io, run_to_end(*match.endpoint, request),
+                          [&, number](const std::exception_ptr& thrown, http::Response response) {
+                            CHECK_FALSE(thrown);
+                            answers[number] = std::move(response);
+                            --missing;
+                          });
+  }
+  while (missing > 0) {
     io.run_one();
   }
-  return *std::move(answer);
+  std::vector<http::Response> responses;
+  for (auto& answer : answers) {
+    responses.push_back(*std::move(answer));
+  }
+  return responses;
 }
 
 boost::json::value AdminFixture::json(const Call& asked) {

@@ -76,10 +76,13 @@ struct AdminFixture : RegistryFixture {
     std::size_t piece_bytes = 1000;  ///< of a body that is streamed
     std::string principal = "user:admin";
     std::vector<std::string> scopes = {"*"};
+    std::string token_id = {};
   };
   /// Runs the handler of the route to its end, with a streamed answer as its body; the guard is the
   /// server's business.
   http::Response call(const Call& call);
+  /// Several at once: all handlers have begun before one of them waits.
+  std::vector<http::Response> call_together(const std::vector<Call>& calls);
   /// The same with a body that is JSON.
   boost::json::value json(const Call& call);
   http::EndpointTable access_table();

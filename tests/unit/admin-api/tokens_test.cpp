@@ -199,11 +199,36 @@ TEST_CASE("a token that cannot be stored is not given") {
 
 namespace {
 
-AdminFixture::Call by_token(const std::string& body, std::vector<std::string> scopes) {
-  AdminFixture::Call call{"POST", "/api/v1/tokens", body};
-  call.scopes = std::move(scopes);
-  return call;
-}
+/// A token that an administrator has made, and calls by it.
+struct Token {
+  AdminFixture& admin;
+  boost::json::value made;
+  http::Principal principal;
+
+  Token(AdminFixture& fixture, const std::string& scopes, const std::string& more = {})
+      : Token(fixture, fixture.call(wish(fixture.password, R"(,"scopes":)" + scopes + more))) {}
+  Token(AdminFixture& fixture, const http::Response& response)
+      : admin(fixture),
+        made(boost::json::parse(response.body)),
+        principal(fixture.tokens.principal_of(made.at("token").as_string())) {
+    REQUIRE(principal.token_id == id());
+  }
+
+  std::string id() const { return std::string{made.at("id").as_string()}; }
+  AdminFixture::Call by(std::string method, std::string target, std::string body = {}) const {
+    AdminFixture::Call call{std::move(method), std::move(target), std::move(body)};
+    call.principal = principal.name;
+    call.scopes = principal.scopes;
+    call.token_id = principal.token_id;
+    return call;
+  }
+  http::Response make(const std::string& body) const {
+    return admin.call(by("POST", "/api/v1/tokens", body));
+  }
+  http::Response erase(const std::string& id) const {
+    return admin.call(by("DELETE", "/api/v1/tokens/" + id));
+  }
+};
 
 }  // namespace
 
@@ -225,27 +250,106 @@ TEST_CASE("a token is good for the scopes that were asked for, also after a rest
 
 TEST_CASE("a token gives what it has itself and nothing more") {
   AdminFixture admin;
-  const std::vector<std::string> held{"tokens:write", "devices:*"};
-  auto response = admin.call(by_token(R"({"name":"ci","scopes":["devices:read"]})", held));
-  CHECK(response.status == 201);
-  const auto body = boost::json::parse(response.body);
-  CHECK(body.at("user").as_string() == "admin");
+  const Token held{admin, R"(["tokens:write","devices:*"])"};
+  const Token made{admin, held.make(R"({"name":"ci","scopes":["devices:read"]})")};
+  CHECK(made.made.at("user").as_string() == "admin");
+  CHECK(made.made.at("createdByToken").as_string() == held.id());
+  CHECK(held.made.at("createdByToken").is_null());
   // Nothing asked for: the same scopes.
-  response = admin.call(by_token(R"({"name":"same"})", held));
-  CHECK(boost::json::serialize(boost::json::parse(response.body).at("scopes")) ==
-        R"(["tokens:write","devices:*"])");
+  const auto same = boost::json::parse(held.make(R"({"name":"same"})").body);
+  CHECK(boost::json::serialize(same.at("scopes")) == R"(["tokens:write","devices:*"])");
   for (const char* scopes : {R"(["*"])", R"(["audit:read"])", R"(["*:read"])", R"(["tokens:*"])",
-                             R"(["devices:read","telemetry:read"])"}) {
-    response = admin.call(by_token(std::string{R"({"scopes":)"} + scopes + "}", held));
+                             R"(["telemetry:read"])"}) {
+    const auto response = held.make(std::string{R"({"scopes":)"} + scopes + "}");
     CHECK_MESSAGE(response.status == 403, scopes);
     CHECK(code_of(response) == "insufficient_scope");
+    CHECK(pointer_of(response) == "/scopes/0");
   }
-  response = admin.call(by_token(R"({"name":"x"})", {"devices:*"}));
-  CHECK(response.status == 403);
+  CHECK(pointer_of(held.make(R"({"scopes":["devices:read","audit:read"]})")) == "/scopes/1");
+  const Token without{admin, R"(["devices:*"])"};
+  CHECK(code_of(without.make(R"({"name":"x"})")) == "insufficient_scope");
   // With neither token nor password there is something missing.
   AdminFixture::Call nobody{"POST", "/api/v1/tokens", "{}"};
   nobody.principal.clear();
   CHECK(admin.call(nobody).status == 422);
+}
+
+TEST_CASE("a token makes none that outlives it") {
+  AdminFixture admin;
+  const Token held{admin, R"(["tokens:write","devices:read"])", R"(,"expiresIn":3600)"};
+  admin.wall += std::chrono::minutes{10};
+  const auto refused = held.make(R"({"expiresIn":3001})");
+  CHECK(refused.status == 403);
+  CHECK(code_of(refused) == "outlives_token");
+  CHECK(pointer_of(refused) == "/expiresIn");
+  CHECK(held.make(R"({"expiresIn":3000})").status == 201);
+  // Nothing asked for: as long as it lives itself, not the 30 days of a user.
+  const auto body = boost::json::parse(held.make("{}").body);
+  CHECK(body.at("expiresAt") == held.made.at("expiresAt"));
+  // Also the next generation, and also after a restart.
+  const Token child{admin, held.make("{}")};
+  CHECK(code_of(child.make(R"({"expiresIn":3001})")) == "outlives_token");
+  admin_api::TokenStore again{admin.chain, [&] { return admin.wall; }};
+  CHECK(again.load(*admin.store).ok());
+  CHECK(again.maker_of(child.id()) == held.id());
+  CHECK(again.maker_of(held.id()) == "");
+}
+
+TEST_CASE("a token deletes itself and what it has made; one for everything deletes all") {
+  AdminFixture admin;
+  const Token held{admin, R"(["tokens:*"])"};
+  const Token other{admin, R"(["tokens:*"])"};
+  const Token child{admin, held.make("{}")};
+  const auto refused = other.erase(child.id());
+  CHECK(refused.status == 403);
+  CHECK(code_of(refused) == "token_of_another");
+  CHECK(child.principal.is_live());
+  CHECK(code_of(child.erase(held.id())) == "token_of_another");
+  CHECK(other.erase("tok-0000000000000000").status == 404);
+  CHECK(held.erase(child.id()).status == 204);
+  CHECK_FALSE(child.principal.is_live());
+  CHECK(held.erase(child.id()).status == 404);
+  CHECK(held.erase(held.id()).status == 204);
+  const Token all{admin, R"(["*"])"};
+  CHECK(all.erase(other.id()).status == 204);
+}
+
+TEST_CASE("of two who delete a secret at once one is told that it is gone") {
+  AdminFixture admin;
+  const Token token{admin, R"(["devices:read"])"};
+  const AdminFixture::Call erase_token{"DELETE", "/api/v1/tokens/" + token.id()};
+  const auto made = admin.json({"POST", "/api/v1/enrolment-tokens", R"({"deviceId":"pump-7"})"});
+  const AdminFixture::Call erase_enrolment{
+      "DELETE", "/api/v1/enrolment-tokens/" + std::string{made.at("id").as_string()}};
+  admin.service_rights["historian"];
+  REQUIRE(admin.call({"PUT", "/api/v1/services/historian/password", "{}"}).status == 200);
+  const AdminFixture::Call erase_password{"DELETE", "/api/v1/services/historian/password"};
+  for (const auto& call : {erase_token, erase_enrolment, erase_password}) {
+    CAPTURE(call.target);
+    const auto answers = admin.call_together({call, call});
+    CHECK(answers[0].status == 204);
+    CHECK(answers[1].status == 404);
+  }
+}
+
+TEST_CASE("an expired token leaves memory only when its removal is stored") {
+  AdminFixture admin;
+  const Token held{admin, R"(["devices:read"])", R"(,"expiresIn":60)"};
+  admin.wall += std::chrono::hours{1};
+  admin.store->fail_write(1, storage::StatusCode::full);
+  CHECK(admin.call(wish(admin.password)).status == 507);
+  CHECK(admin.tokens.maker_of(held.id()));  // still to be removed
+  CHECK_FALSE(held.principal.is_live());
+  admin.store->heal();
+  int status = 0;
+  do {
+    status = admin.call(wish(admin.password)).status;
+  } while (status == 507 || status == 503);
+  CHECK(status == 201);
+  CHECK_FALSE(admin.tokens.maker_of(held.id()));
+  std::string value;
+  CHECK(admin.store->get(storage::Family::admin, "token/" + held.id(), value).code ==
+        storage::StatusCode::not_found);
 }
 
 TEST_CASE("making and deleting tokens is recorded, and so are wrong passwords") {
