@@ -120,10 +120,16 @@ CertificateAuthenticator::CertificateAuthenticator(const DeviceRegistry& registr
       device_ca_(std::move(device_ca)),
       clock_(std::move(clock)),
       services_(services),
-      lists_(lists) {}
+      lists_(lists),
+      issuer_(RevocationLists::issuer_of(device_ca_)) {}
 
-bool CertificateAuthenticator::is_listed(std::string_view serial) const {
-  return lists_ != nullptr && lists_->contains(serial);
+/// By the issuer that the identity was found with, which may be that of another listener.
+bool CertificateAuthenticator::is_listed(const plugin::Identity& identity) const {
+  return lists_ != nullptr && lists_->contains(identity.proof_id, identity.certificate_serial);
+}
+
+bool CertificateAuthenticator::is_revoked(const plugin::Identity& identity) const {
+  return registry_.is_revoked(identity.certificate_serial) || is_listed(identity);
 }
 
 void CertificateAuthenticator::authenticate(const plugin::Credentials& credentials, SteadyTime,
@@ -155,7 +161,7 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   if (!leaf->is_signed_by(device_ca_)) {
     return refuse("the client certificate was not issued by this gateway's device CA");
   }
-  if (is_listed(fields->serial)) {
+  if (lists_ != nullptr && lists_->contains(issuer_, fields->serial)) {
     return ban("the client certificate has been revoked, says its authority's revocation list");
   }
   plugin::Identity identity;
@@ -166,6 +172,9 @@ Result<plugin::Identity, Violation> CertificateAuthenticator::identify(
   identity.name = client->name;
   identity.certificate_serial = fields->serial;
   identity.key_fingerprint = fields->fingerprint;
+  if (lists_ != nullptr && !lists_->empty()) {
+    identity.proof_id = issuer_;
+  }
   identity.not_after = fields->not_after;
   if (client->kind == ClientKind::service) {
     return identify_service(std::move(identity));
@@ -206,16 +215,18 @@ plugin::Standing CertificateAuthenticator::standing(const plugin::Identity& iden
   if (!device) {
     return {State::erased};
   }
-  switch (device->state) {
-    case DeviceState::enrolled:
-      break;
-    case DeviceState::preauthorised:
-    case DeviceState::pending:
-      return {State::denied};
-    case DeviceState::suspended:
-      return {State::suspended};
-    case DeviceState::retired:
-      return {State::retired};
+  if (device->state == DeviceState::retired) {
+    return {State::retired};
+  }
+  // Whatever the device is now: it may be another one, registered under the id of one that is gone.
+  if (!identity.certificate_serial.empty() && is_revoked(identity)) {
+    return {State::revoked};
+  }
+  if (device->state == DeviceState::suspended) {
+    return {State::suspended};
+  }
+  if (device->state != DeviceState::enrolled) {
+    return {State::denied};
   }
   if (device->is_expired(now)) {
     return {State::expired};
@@ -230,9 +241,6 @@ plugin::Standing CertificateAuthenticator::standing_of_certificate(const Device&
                                                                    const plugin::Identity& identity,
                                                                    WallTime now) const {
   using State = plugin::Standing::State;
-  if (registry_.is_revoked(identity.certificate_serial) || is_listed(identity.certificate_serial)) {
-    return {State::revoked};
-  }
   const DeviceKey* key = device.key(identity.key_fingerprint);
   const DeviceCertificate* certificate =
       key == nullptr ? nullptr : recorded(*key, identity.certificate_serial);
@@ -255,8 +263,7 @@ plugin::Standing CertificateAuthenticator::standing_of_service(const plugin::Ide
   if (now >= identity.not_after) {
     return {State::expired};
   }
-  const bool revoked =
-      is_listed(identity.certificate_serial) || check_service(services_, identity).has_value();
+  const bool revoked = is_listed(identity) || check_service(services_, identity).has_value();
   return revoked ? plugin::Standing{State::revoked}
                  : plugin::Standing{State::valid, identity.not_after};
 }

@@ -41,13 +41,15 @@ class CertificateAuthenticator : public plugin::Authenticator {
                                            WallTime now) const;
   plugin::Standing standing_of_service(const plugin::Identity& identity, WallTime now) const;
   Result<plugin::Identity, mqtt::Violation> identify_service(plugin::Identity identity) const;
-  bool is_listed(std::string_view serial) const;
+  bool is_revoked(const plugin::Identity& identity) const;
+  bool is_listed(const plugin::Identity& identity) const;
 
   const DeviceRegistry& registry_;
   crypto::Certificate device_ca_;
   Clock clock_;
   const ServiceRegistry* services_;
   const RevocationLists* lists_;
+  std::string issuer_;  ///< as `lists_` names it
 };
 
 }  // namespace skerry::auth

@@ -37,6 +37,7 @@ class EstService : public std::enable_shared_from_this<EstService> {
 
  private:
   std::optional<Response> begin(const http::Request& request);
+  std::optional<Refusal> refuse_device(const Device& device) const;
   Admission judge_registered(const Device& device, IssueOrder order) const;
   std::optional<Refusal> refuse_replay(const Device& device, std::string_view fingerprint,
                                        const http::Request& request) const;
@@ -110,21 +111,15 @@ std::optional<Refusal> EstService::refuse_replay(const Device& device, std::stri
                  "certificate over it, self-signed or not"};
 }
 
-Admission EstService::judge_registered(const Device& device, IssueOrder order) const {
-  const WallTime now = options_.clock().wall;
-  const DeviceKey* key = device.key(order.fingerprint);
-  if (key == nullptr || (key->not_after && *key->not_after <= now)) {
-    return Refusal{403, "key_expired", "the key has been replaced by another one of the device"};
-  }
-  if (device.is_expired(now)) {
+/// Why a device is let in by none of its keys, or nothing.
+std::optional<Refusal> EstService::refuse_device(const Device& device) const {
+  if (device.is_expired(options_.clock().wall)) {
     return Refusal{403, "device_expired", "the device's right to enrol has ended"};
   }
   switch (device.state) {
     case DeviceState::preauthorised:
     case DeviceState::enrolled:
-      order.device = device.id;
-      order.actor.name = "device:" + device.id;
-      return order;
+      return std::nullopt;
     case DeviceState::pending:
       if (options_.mode == EnrolmentMode::approval) {
         return Refusal{202, "approval_pending", "the device waits for a human's approval",
@@ -137,6 +132,19 @@ Admission EstService::judge_registered(const Device& device, IssueOrder order) c
       return Refusal{403, "device_retired", "the device is retired"};
   }
   return Refusal{403, "not_in_registry", "the device is in no state to enrol"};
+}
+
+Admission EstService::judge_registered(const Device& device, IssueOrder order) const {
+  const DeviceKey* key = device.key(order.fingerprint);
+  if (key == nullptr || (key->not_after && *key->not_after <= options_.clock().wall)) {
+    return Refusal{403, "key_expired", "the key has been replaced by another one of the device"};
+  }
+  if (auto refusal = refuse_device(device)) {
+    return *std::move(refusal);
+  }
+  order.device = device.id;
+  order.actor.name = "device:" + device.id;
+  return order;
 }
 
 awaitable<Admission> EstService::admit(const http::Request& request) {
@@ -194,6 +202,12 @@ awaitable<Admission> EstService::admit_by_token(BasicCredentials credentials, Is
   if (!is_new && token.device.empty()) {
     co_return Refusal{409, "device_exists",
                       "the enrolment token is for new devices, and this id is taken"};
+  }
+  // Before the token is used: a key of a device that is locked out would count once it is not.
+  if (!is_new) {
+    if (auto refusal = refuse_device(*device)) {
+      co_return *std::move(refusal);
+    }
   }
   auto use = options_.tokens.begin_use(token.id, id, now);
   if (!use) {

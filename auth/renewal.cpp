@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "auth/client_certificate.hpp"
 #include "base/limits.hpp"
@@ -65,6 +66,44 @@ std::optional<Refusal> refuse_time(const DeviceCertificate& recorded, const Rene
                  std::chrono::ceil<seconds>(begin - now)};
 }
 
+/// Appends until when each of the key's certificates that is newer than `current` is too young for
+/// yet another one beside it, those that are not left out.
+void append_young(const DeviceKey& key, WallTime current, WallTime now,
+                  std::vector<WallTime>& ends) {
+  constexpr int share_of_life = 20;
+  for (const DeviceCertificate& certificate : key.certificates) {
+    const WallTime end =
+        certificate.issued + (certificate.not_after - certificate.issued) / share_of_life;
+    if (certificate.issued > current && end > now) {
+      ends.push_back(end);
+    }
+  }
+}
+
+/// What came of earlier renewals: newer certificates of the key, and keys that are as new as those.
+std::optional<Refusal> refuse_repetition(const Device& device, const DeviceKey& own,
+                                         const DeviceCertificate& recorded, WallTime now) {
+  std::vector<WallTime> ends;
+  for (const DeviceKey& key : device.keys) {
+    const bool is_another_old_one =
+        &key != &own && std::any_of(key.certificates.begin(), key.certificates.end(),
+                                    [&](const DeviceCertificate& certificate) {
+                                      return certificate.issued <= recorded.issued;
+                                    });
+    if (!is_another_old_one) {
+      append_young(key, recorded.issued, now, ends);
+    }
+  }
+  if (ends.size() < renewals_repeated_max) {
+    return std::nullopt;
+  }
+  std::sort(ends.begin(), ends.end());
+  const WallTime again = ends[ends.size() - renewals_repeated_max];
+  return Refusal{403, "too_early",
+                 "the certificate has been renewed several times already; use what was issued",
+                 std::chrono::ceil<seconds>(again - now)};
+}
+
 }  // namespace
 
 Result<CurrentCertificate, Refusal> read_current_certificate(std::string_view der,
@@ -108,7 +147,10 @@ std::optional<Refusal> refuse_renewal(const CurrentCertificate& current, const R
   if (recorded == key->certificates.end()) {
     return superseded();
   }
-  return refuse_time(*recorded, rules, now);
+  if (auto refusal = refuse_time(*recorded, rules, now)) {
+    return refusal;
+  }
+  return rules.after_percent == 0 ? std::nullopt : refuse_repetition(*device, *key, *recorded, now);
 }
 
 Result<crypto::CertificateRequest, Refusal> read_request(std::string_view body) {

@@ -3,6 +3,9 @@
 //
 //   notBefore ── issued ─────────────── renew_after ─────────── notAfter ─────── + renew_grace
 //                  │     too_early          │      welcome, also expired            │ expired
+//
+// A renewal may be repeated, since its answer may be lost, but not at will: of what has taken a
+// certificate's place, at most renewals_repeated_max are in the first twentieth of their life.
 #pragma once
 
 #include <chrono>
@@ -17,8 +20,10 @@
 
 namespace skerry::auth {
 
+inline constexpr std::size_t renewals_repeated_max = 3;
+
 struct RenewalRules {
-  unsigned after_percent = 66;                         ///< of a certificate's life; 0: at any time
+  unsigned after_percent = 66;  ///< of a certificate's life; 0: at any time, as often as is asked
   std::chrono::seconds grace = std::chrono::days{90};  ///< behind its end
 };
 

@@ -5,17 +5,27 @@
 #include <utility>
 
 #include "auth/secret_file.hpp"
+#include "base/assert.hpp"
 #include "crypto/crl.hpp"
 
 namespace skerry::auth {
 
+std::string RevocationLists::issuer_of(const crypto::Certificate& issuer) {
+  const auto fields = issuer.fields();
+  return fields ? fields->fingerprint : std::string{};
+}
+
 void RevocationLists::add(std::string path, crypto::Certificate issuer, WallTime now) {
-  Serials all = read(path, issuer, now);
-  if (const auto earlier = serials_.load()) {
-    all.insert(all.end(), earlier->begin(), earlier->end());
+  std::vector<Serials> all;
+  if (const auto earlier = lists_.load()) {
+    for (const List& list : *earlier) {
+      all.push_back(list.serials);
+    }
   }
-  sources_.push_back({std::move(path), std::move(issuer)});
-  replace({std::move(all)});
+  all.push_back(read(path, issuer, now));
+  std::string name = issuer_of(issuer);
+  sources_.push_back({std::move(path), std::move(issuer), std::move(name)});
+  replace(all);
 }
 
 std::vector<RevocationLists::Serials> RevocationLists::read_again(WallTime now) const {
@@ -27,17 +37,23 @@ std::vector<RevocationLists::Serials> RevocationLists::read_again(WallTime now) 
 }
 
 void RevocationLists::replace(const std::vector<Serials>& read) {
-  auto all = std::make_shared<Serials>();
-  for (const Serials& serials : read) {
-    all->insert(all->end(), serials.begin(), serials.end());
+  if (read.empty()) {
+    return;
   }
-  std::sort(all->begin(), all->end());
-  serials_.store(std::move(all));
+  SKERRY_ASSERT(read.size() == sources_.size());
+  auto lists = std::make_shared<std::vector<List>>();
+  for (std::size_t index = 0; index < read.size(); ++index) {
+    lists->push_back({sources_[index].issuer_name, read[index]});
+  }
+  lists_.store(std::move(lists));
 }
 
-bool RevocationLists::contains(std::string_view serial) const {
-  const auto serials = serials_.load();
-  return serials && std::binary_search(serials->begin(), serials->end(), serial);
+bool RevocationLists::contains(std::string_view issuer, std::string_view serial) const {
+  const auto lists = lists_.load();
+  return lists && std::any_of(lists->begin(), lists->end(), [&](const List& list) {
+           return (issuer.empty() || issuer == list.issuer_name) &&
+                  std::binary_search(list.serials.begin(), list.serials.end(), serial);
+         });
 }
 
 RevocationLists::Serials RevocationLists::read(const std::string& path,

@@ -215,8 +215,11 @@ TEST_CASE("an erased device is refused, also when its id and key are registered 
   CHECK(world.authenticator.standing(identity, world.now).valid());
   REQUIRE(world.registry.erase("d1").has_value());
   world.check_refused(certificate, Reason::banned, "revoked");
-  CHECK_FALSE(world.authenticator.standing(identity, world.now).valid());
+  using State = plugin::Standing::State;
+  CHECK(world.authenticator.standing(identity, world.now).state == State::erased);
   REQUIRE(world.registry.create("d1", {world.key.fingerprint()}).has_value());
+  // Whoever looks only now must not take it for a device that just has no certificate yet.
+  CHECK(world.authenticator.standing(identity, world.now).state == State::revoked);
   world.check_refused(certificate, Reason::banned, "revoked");
   CHECK(world.ask_with(world.recorded(world.profile())).has_value());
   CHECK_FALSE(world.authenticator.standing(identity, world.now).valid());

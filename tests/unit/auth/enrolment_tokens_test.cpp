@@ -126,6 +126,46 @@ TEST_CASE("a token adds a key to the device that it is for, unless that is locke
   CHECK(enrolment.tokens.find(created.token.id)->uses == 1);
 }
 
+TEST_CASE("a token adds no key to a device that is suspended, and is not used up by trying") {
+  Enrolment enrolment;
+  const auto old = *crypto::PrivateKey::generate();
+  enrolment.register_key("pump-7", old.spki_der());
+  const auto created = make(enrolment, wish("pump-7"));
+  REQUIRE(test::RegistryFixture::wait([&](auto done) {
+            enrolment.fixture.registry->suspend("pump-7", test::RegistryFixture::change(), done);
+          }).has_value());
+  const auto key = *crypto::PrivateKey::generate();
+  CHECK(problem_of(enrolment.enroll_by_token(request_of(key), "", created.secret)) ==
+        "403 device_suspended");
+  CHECK(enrolment.fixture.registry->find("pump-7")->keys.size() == 1);
+  CHECK(enrolment.tokens.find(created.token.id)->uses == 0);
+  REQUIRE(test::RegistryFixture::wait([&](auto done) {
+            enrolment.fixture.registry->resume("pump-7", test::RegistryFixture::change(), done);
+          }).has_value());
+  CHECK(enrolment.enroll_by_token(request_of(key), "", created.secret).status == 200);
+}
+
+TEST_CASE("an expired token is forgotten when its removal is stored, not before") {
+  Enrolment enrolment;
+  const auto created = make(enrolment, wish("pump-7"));
+  auto& tokens = enrolment.tokens;
+  const auto make_another = [&] {
+    auth::EnrolmentToken token = wish("pump-8");
+    token.expires = start_of_test + 3h;
+    return test::run(tokens.create(token, {"user:admin", {}}, start_of_test + 2h)).status.ok();
+  };
+  enrolment.fixture.store->fail_write(1, storage::StatusCode::full);
+  CHECK_FALSE(make_another());
+  CHECK(tokens.find(created.token.id) != nullptr);
+  enrolment.fixture.store->heal();
+  while (!make_another()) {
+  }
+  CHECK(tokens.find(created.token.id) == nullptr);
+  auth::EnrolmentTokens again{*enrolment.fixture.audit};
+  REQUIRE(again.load(*enrolment.fixture.store).ok());
+  CHECK(again.find(created.token.id) == nullptr);
+}
+
 TEST_CASE("of many keys at once a token lets in as many as it has uses") {
   Enrolment enrolment;
   const auto created = make(enrolment, wish("", 2));

@@ -73,6 +73,52 @@ TEST_CASE("an expired certificate is renewed within the grace, and not behind it
   CHECK(problem_of(strict.renew()) == "403 certificate_expired");
 }
 
+TEST_CASE("a renewal may be repeated when its answer was lost, but not at will") {
+  Enrolled device;
+  device.pass(20 * day);
+  for (std::size_t time = 0; time < auth::renewals_repeated_max; ++time) {
+    CHECK(device.renew().status == 200);
+    device.pass(1h);
+  }
+  // A twentieth of thirty days behind the first of them.
+  const Response refused = device.renew();
+  CHECK(problem_of(refused) == "403 too_early");
+  CHECK(refused.headers.front() ==
+        std::pair<std::string, std::string>{"Retry-After", std::to_string(33 * 3600)});
+  // Nor with other keys: each of them would push out one that the device has.
+  const auto fresh = *crypto::PrivateKey::generate();
+  CHECK(problem_of(device.reenroll(Enrolled::request_over(fresh), device.certificate)) ==
+        "403 too_early");
+  CHECK(device.certificates() == 4);
+  device.pass(33h);
+  CHECK(device.renew().status == 200);
+  CHECK(problem_of(device.renew()) == "403 too_early");
+  device.renewal.after_percent = 0;
+  CHECK(device.renew().status == 200);
+}
+
+TEST_CASE("keys that took over count as renewals, another key of the device does not") {
+  Enrolled device;
+  const auto second = *crypto::PrivateKey::generate();
+  const auto added = [&](auto done) {
+    device.fixture.registry->add_key("pump-7", auth::KeyWish{second.fingerprint()},
+                                     test::RegistryFixture::change(), done);
+  };
+  REQUIRE(test::RegistryFixture::wait(added).has_value());
+  const std::string other =
+      certificate_in(device.enroll_der(*crypto::make_request(second, "pump-7"))).der();
+  device.pass(20 * day);
+  for (std::size_t time = 0; time < auth::renewals_repeated_max; ++time) {
+    const auto fresh = *crypto::PrivateKey::generate();
+    CHECK(device.reenroll(Enrolled::request_over(fresh), device.certificate).status == 200);
+  }
+  CHECK(problem_of(device.renew()) == "403 too_early");
+  // Keys say not which one they took over from, so those count for the second one as well.
+  CHECK(problem_of(device.reenroll(Enrolled::request_over(second), other)) == "403 too_early");
+  device.pass(36h + 1s);
+  CHECK(device.reenroll(Enrolled::request_over(second), other).status == 200);
+}
+
 TEST_CASE("a renewal needs our own certificate, not just the key") {
   Enrolled device;
   device.pass(25 * day);

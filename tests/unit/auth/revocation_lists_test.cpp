@@ -74,6 +74,9 @@ struct World {
     return *crypto::make_crl(profile, ca, ca_key);
   }
 
+  bool has(std::string_view listed) const {
+    return lists.contains(auth::RevocationLists::issuer_of(ca), listed);
+  }
   void reload() { lists.replace(lists.read_again(start_of_test)); }
 
   Result<plugin::Identity, mqtt::Violation> ask() {
@@ -124,7 +127,7 @@ TEST_CASE("a file that cannot be used is said by name, and what was read stays")
     world.write(content);
     CHECK_THROWS_WITH_AS(world.reload(), doctest::Contains(world.path().c_str()),
                          std::runtime_error);
-    CHECK(world.lists.contains(world.serial));
+    CHECK(world.has(world.serial));
   }
   std::filesystem::remove(world.path());
   CHECK_THROWS_AS(world.reload(), std::runtime_error);
@@ -148,7 +151,26 @@ TEST_CASE("lists of several files count together") {
   std::ofstream(other, std::ios::binary) << world.list({"0b"});
   world.lists.add(other, world.ca, start_of_test);
   world.reload();
-  CHECK(world.lists.contains("0a"));
-  CHECK(world.lists.contains("0b"));
-  CHECK_FALSE(world.lists.contains("0c"));
+  CHECK(world.has("0a"));
+  CHECK(world.has("0b"));
+  CHECK_FALSE(world.has("0c"));
+}
+
+TEST_CASE("a list says nothing of another authority's certificate with the same serial") {
+  World world;
+  const auto foreign_key = *crypto::PrivateKey::generate();
+  const auto foreign = World::make_ca(foreign_key);
+  crypto::CrlProfile profile{1, start_of_test - 2h, start_of_test + 1h, {}};
+  profile.entries = {{world.serial, start_of_test - 2h, 1}};
+  world.write(*crypto::make_crl(profile, foreign, foreign_key));
+  world.lists.add(world.path(), foreign, start_of_test);
+  auto identity = world.ask();
+  REQUIRE(identity.has_value());
+  CHECK(world.authenticator.standing(*identity, start_of_test).state == State::valid);
+  // One that another listener has found by that authority is judged by its list, and one from
+  // before that was kept by all of them.
+  for (const std::string& issuer : {auth::RevocationLists::issuer_of(foreign), std::string{}}) {
+    identity->proof_id = issuer;
+    CHECK(world.authenticator.standing(*identity, start_of_test).state == State::revoked);
+  }
 }
