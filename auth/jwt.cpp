@@ -157,6 +157,10 @@ Result<JwtSubject, JwtFailure> judge_claims(const json::object& claims, const Jw
   if (issued == Found::bad || (issued == Found::ok && other > now + issuer.leeway)) {
     return refuse("the token was issued in the future (iat)");
   }
+  const WallTime begin = issued == Found::ok ? std::min(other, now) : now;
+  if (expires > begin + issuer.max_life + issuer.leeway) {
+    return refuse("the token is good for longer than its issuer may say (max_life)");
+  }
   if (!has_audience(claims, issuer.audience)) {
     return refuse("the token is for another audience (aud)");
   }
@@ -164,6 +168,9 @@ Result<JwtSubject, JwtFailure> judge_claims(const json::object& claims, const Jw
   subject.service += text_of(claims, issuer.service_claim).value_or("");
   if (!is_valid_device_id(subject.service)) {
     return refuse("the token does not name a service");
+  }
+  if (issuer.service_prefix.empty()) {
+    subject.service += "@" + issuer.name;
   }
   if (!issuer.policy_claim.empty()) {
     const auto policy = text_of(claims, issuer.policy_claim);

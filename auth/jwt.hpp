@@ -35,8 +35,12 @@ struct JwtIssuer {
   std::string audience;  ///< must be among `aud`
   std::vector<JwtKey> keys;
   std::chrono::seconds leeway{60};
-  std::string service_claim = "sub";  ///< whose value is the service's name
-  std::string service_prefix;         ///< put before it
+  std::chrono::seconds max_life = std::chrono::hours{24};  ///< of a token, from now and from `iat`
+  std::string service_claim = "sub";                       ///< whose value is the service's name
+  /// Put before it: the names are then those of services, registered ones included, and so are
+  /// their sessions. Empty: "@" and the issuer's name are put behind it, which no registered
+  /// service has.
+  std::string service_prefix;
   std::string policy = "service-read";
   std::string policy_claim;           ///< empty: `policy` for all
   std::vector<std::string> policies;  ///< that the claim may name

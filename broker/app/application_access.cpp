@@ -29,6 +29,7 @@ std::vector<auth::JwtIssuer> read_issuers(const Configuration& configuration) {
     made.issuer = from.issuer;
     made.audience = from.audience;
     made.leeway = from.leeway;
+    made.max_life = from.max_life;
     made.service_claim = from.service_claim;
     made.service_prefix = from.service_prefix;
     made.policy = from.policy;

@@ -63,6 +63,7 @@ struct IssuerConfiguration {
   std::string audience = "skerry";
   std::string keys;  ///< file: PEM, or a JWK Set
   std::chrono::seconds leeway{60};
+  std::chrono::seconds max_life = std::chrono::hours{24};
   std::string service_claim = "sub";
   std::string service_prefix;
   std::string policy = "service-read";

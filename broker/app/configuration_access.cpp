@@ -4,10 +4,14 @@
 
 #include "app/configuration_policies.hpp"
 #include "app/configuration_value.hpp"
+#include "auth/device.hpp"
 
 namespace skerry::app {
 
 namespace {
+
+/// Ten years.
+constexpr std::int64_t max_life_milliseconds = 10 * 366 * std::int64_t{24} * 3600 * 1000;
 
 void require(const Section& section, const YAML::Node& node, std::string_view key) {
   if (!section.value(key)) {
@@ -18,8 +22,8 @@ void require(const Section& section, const YAML::Node& node, std::string_view ke
 IssuerConfiguration read_issuer(const std::string& file, std::size_t index,
                                 const YAML::Node& node) {
   const Section section(file, "authentication.issuers[" + std::to_string(index) + "]", node,
-                        {"name", "issuer", "audience", "keys", "leeway", "service_claim",
-                         "service_prefix", "policy", "policy_claim", "policies"});
+                        {"name", "issuer", "audience", "keys", "leeway", "max_life",
+                         "service_claim", "service_prefix", "policy", "policy_claim", "policies"});
   IssuerConfiguration issuer;
   issuer.line = static_cast<unsigned>(std::max(node.Mark().line, 0) + 1);
   for (const std::string_view key : {"name", "issuer", "audience", "keys"}) {
@@ -36,6 +40,13 @@ IssuerConfiguration read_issuer(const std::string& file, std::size_t index,
   section.read("policies", issuer.policies);
   issuer.leeway = std::chrono::duration_cast<std::chrono::seconds>(
       section.read_duration("leeway", issuer.leeway, {0, 600'000}));
+  issuer.max_life = std::chrono::duration_cast<std::chrono::seconds>(
+      section.read_duration("max_life", issuer.max_life, {60'000, max_life_milliseconds}));
+  if (issuer.service_prefix.empty() && !auth::is_valid_device_id(issuer.name)) {
+    section.fail(node, section.qualified("name") +
+                           " must be like the id of a device, since it becomes part of the names "
+                           "of services, or service_prefix be set");
+  }
   if (issuer.policy_claim.empty() != issuer.policies.empty()) {
     section.fail(node, section.qualified("policy_claim") +
                            " and policies belong together: the claim may name only what is listed "
@@ -101,6 +112,7 @@ std::string issuer_text(const IssuerConfiguration& issuer) {
       "    - name: " + quoted(issuer.name) + "\n      issuer: " + quoted(issuer.issuer) +
       "\n      audience: " + quoted(issuer.audience) + "\n      keys: " + quoted(issuer.keys) +
       "\n      leeway: " + format_duration(issuer.leeway) +
+      "\n      max_life: " + format_duration(issuer.max_life) +
       "\n      service_claim: " + quoted(issuer.service_claim) +
       "\n      policy: " + quoted(issuer.policy) + "\n";
   if (!issuer.service_prefix.empty()) {

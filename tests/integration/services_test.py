@@ -228,12 +228,25 @@ class Tokens(Wire):
             "hmac with the public key": rs256.token(header={"alg": "HS256"}),
             "confused": es256.token(header={"alg": "EdDSA"}, iss=eddsa.url),
             "no service": eddsa.token(sub="a/b"),
+            "good for ten years": eddsa.token(exp=time.time() + 10 * 365 * 86400),
+            "on the last day of ten years": eddsa.token(iat=time.time() - 10 * 365 * 86400),
             "critical": eddsa.token(header={"crit": ["exp"]}),
             "cut": eddsa.token()[:-4],
         }
         for what, token in bad.items():
             with self.subTest(what):
                 self.assertIn(await self.refused("jwt", token), (NOT_AUTHORIZED, BAD_PASSWORD))
+
+    async def test_a_token_shares_no_session_with_a_registered_service(self):
+        password = set_password("twofold")["password"]
+        registered = await self.connect("twofold", password, client_id="same")
+        by_token = await self.connect("jwt", issuers["ES256"].token(sub="twofold"),
+                                      client_id="same")
+        await registered.subscribe("devices/+/telemetry")  # nobody took its session over
+        owners = {client["owner"] for client in server.pages("/api/v1/clients")
+                  if client["clientId"] == "same"}
+        self.assertEqual(owners, {"service:twofold", "service:twofold@es256"})
+        await by_token.subscribe("devices/+/telemetry")
 
     async def test_the_session_ends_with_the_token(self):
         service = await self.connect("jwt", issuers["ES256"].token(exp=time.time() + 2))

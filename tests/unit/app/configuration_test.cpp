@@ -216,6 +216,46 @@ metrics: {bind: 0.0.0.0:9000}
   CHECK(parse_configuration(text, "printed").twin.series_rules == configuration.twin.series_rules);
 }
 
+TEST_CASE("a revocation list belongs to a listener that lets in by certificate") {
+  const std::string listener =
+      "listeners:\n  - {name: plant, bind: 0.0.0.0:8885, transport: tls, tls: {client_ca: ca.pem, "
+      "crl: /etc/skerry/plant.crl}";
+  const Configuration configuration = parse_configuration(listener + "}\n", "s.yaml");
+  REQUIRE(configuration.listeners.size() == 1);
+  CHECK(configuration.listeners[0].crl == "/etc/skerry/plant.crl");
+  CHECK(configuration.listeners[0].client_ca == "ca.pem");
+  const std::string text = configuration_text(configuration);
+  CHECK(text.find("      crl: /etc/skerry/plant.crl\n") != std::string::npos);
+  CHECK(configuration_text(parse_configuration(text, "printed")) == text);
+  CHECK(parse_configuration("{}", "s.yaml").listeners.front().crl.empty());
+  CHECK_THROWS_WITH_AS(parse_configuration(listener + ", authentication: [password]}\n", "s.yaml"),
+                       "s.yaml:2: listeners[0].tls.crl needs authentication by certificate",
+                       ConfigurationError);
+  CHECK_THROWS_AS(parse_configuration("listeners:\n  - {name: a, bind: 0.0.0.0:1, transport: tls, "
+                                      "tls: {crl: [a, b]}}\n",
+                                      "s.yaml"),
+                  ConfigurationError);
+}
+
+TEST_CASE("an issuer bounds the life of its tokens and gives its name to its services") {
+  const auto issuer = [](const std::string& more, const std::string& name = "plant") {
+    return parse_configuration("authentication:\n  issuers:\n    - {name: " + name +
+                                   ", issuer: b, audience: d, keys: c" + more + "}\n",
+                               "s.yaml")
+        .authentication.issuers.front();
+  };
+  CHECK(issuer("").max_life == std::chrono::hours{24});
+  CHECK(issuer(", max_life: 10min").max_life == std::chrono::minutes{10});
+  for (const char* wrong : {"0s", "1ms", "99999d", "long"}) {
+    CHECK_THROWS_AS(issuer(std::string{", max_life: "} + wrong), ConfigurationError);
+  }
+  CHECK_THROWS_WITH_AS(issuer("", "\"our plant\""),
+                       "s.yaml:3: authentication.issuers[0].name must be like the id of a device, "
+                       "since it becomes part of the names of services, or service_prefix be set",
+                       ConfigurationError);
+  CHECK(issuer(", service_prefix: plant-", "\"our plant\"").service_prefix == "plant-");
+}
+
 TEST_CASE("a file that is not there is named") {
   CHECK_THROWS_WITH_AS(load_configuration("/nowhere/s.yaml"),
                        "/nowhere/s.yaml: cannot be read: No such file or directory",

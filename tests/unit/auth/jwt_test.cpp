@@ -111,14 +111,14 @@ TEST_CASE("RS256, ES256 and EdDSA are accepted from the issuer's key, and no oth
     const Signer stranger{algorithm};
     const std::vector issuers{issuer(signer.public_pem())};
     const std::string token = signer.token(claims());
-    CHECK(outcome(token, issuers) == "historian service-read");
+    CHECK(outcome(token, issuers) == "historian@plant service-read");
     CHECK(outcome(stranger.token(claims()), issuers) ==
           "the token's signature is not one of its issuer");
     // Any changed character of the signed part ends it.
     for (const std::size_t at : {std::size_t{3}, token.find('.') + 5}) {
       std::string changed = token;
       changed[at] = changed[at] == 'A' ? 'B' : 'A';
-      CHECK(outcome(changed, issuers).find("historian ") == std::string::npos);
+      CHECK(outcome(changed, issuers).find("historian") == std::string::npos);
     }
     // Cut anywhere, it is never good.
     for (std::size_t size = 0; size < token.size(); size += 7) {
@@ -131,14 +131,14 @@ TEST_CASE("no algorithm can be passed off as another") {
   const Signer rsa{"RS256"};
   const Signer elliptic{"ES256"};
   const std::vector issuers{issuer(rsa.public_pem() + elliptic.public_pem())};
-  CHECK(outcome(rsa.token(claims()), issuers) == "historian service-read");
-  CHECK(outcome(elliptic.token(claims()), issuers) == "historian service-read");
+  CHECK(outcome(rsa.token(claims()), issuers) == "historian@plant service-read");
+  CHECK(outcome(elliptic.token(claims()), issuers) == "historian@plant service-read");
   for (const char* header :
        {R"({"alg":"none"})", R"({"alg":"None"})", R"({"alg":"HS256"})", R"({"alg":"RS384"})",
         R"({"alg":"PS256"})", R"({"alg":"ES384"})", R"({"alg":["RS256"]})", R"({})", R"([])",
         R"({"alg":"RS256","crit":["exp"]})", R"({"alg":"RS256","b64":false})"}) {
     CAPTURE(header);
-    CHECK(outcome(rsa.token(claims(), header), issuers).find("historian ") == std::string::npos);
+    CHECK(outcome(rsa.token(claims(), header), issuers).find("historian") == std::string::npos);
   }
   CHECK(outcome(rsa.token(claims(), R"({"alg":"ES256"})"), issuers) ==
         "the token's signature is not one of its issuer");
@@ -152,9 +152,10 @@ TEST_CASE("claims count: expiry, beginning, issue, audience, issuer, name") {
   const Signer signer{"EdDSA"};
   const std::vector issuers{issuer(signer.public_pem())};
   const auto with = [&](const std::string& text) { return outcome(signer.token(text), issuers); };
-  CHECK(with(claims("", now_seconds - 59)) == "historian service-read");  // the leeway
+  CHECK(with(claims("", now_seconds - 59)) == "historian@plant service-read");  // the leeway
   CHECK(with(claims("", now_seconds - 60)) == "the token has expired");
-  CHECK(with(claims(R"(,"nbf":)" + std::to_string(now_seconds + 60))) == "historian service-read");
+  CHECK(with(claims(R"(,"nbf":)" + std::to_string(now_seconds + 60))) ==
+        "historian@plant service-read");
   CHECK(with(claims(R"(,"nbf":)" + std::to_string(now_seconds + 61))) ==
         "the token is not valid yet (nbf)");
   CHECK(with(claims(R"(,"iat":)" + std::to_string(now_seconds + 61))) ==
@@ -164,17 +165,41 @@ TEST_CASE("claims count: expiry, beginning, issue, audience, issuer, name") {
   const std::string base = R"({"iss":"https://idp.example","sub":"historian","aud":"skerry")";
   CHECK(with(base + "}") == "the token has no usable time of expiry (exp)");
   CHECK(with(base + R"(,"exp":"1900000000"})") == "the token has no usable time of expiry (exp)");
-  CHECK(with(base + R"(,"exp":1800000100.5})") == "historian service-read");
-  CHECK(with(R"({"iss":"https://idp.example","sub":"x","exp":1900000000})") ==
+  CHECK(with(base + R"(,"exp":1800000100.5})") == "historian@plant service-read");
+  CHECK(with(R"({"iss":"https://idp.example","sub":"x","exp":1800000100})") ==
         "the token is for another audience (aud)");
-  CHECK(with(R"({"iss":"https://idp.example","sub":"x","exp":1900000000,"aud":"skerry2"})") ==
+  CHECK(with(R"({"iss":"https://idp.example","sub":"x","exp":1800000100,"aud":"skerry2"})") ==
         "the token is for another audience (aud)");
-  CHECK(with(R"({"iss":"https://idp.example.evil","aud":"skerry","sub":"x","exp":1900000000})") ==
+  CHECK(with(R"({"iss":"https://idp.example.evil","aud":"skerry","sub":"x","exp":1800000100})") ==
         "the token's issuer is not known here");
   for (const char* name : {"", "a/b", "#", "+", "sub", "$x", "devices/#"}) {
-    CHECK(with(R"({"iss":"https://idp.example","aud":"skerry","exp":1900000000,"sub":")" +
+    CHECK(with(R"({"iss":"https://idp.example","aud":"skerry","exp":1800000100,"sub":")" +
                std::string{name} + "\"}") == "the token does not name a service");
   }
+}
+
+TEST_CASE("a token that is good for longer than its issuer may say is refused") {
+  const Signer signer{"EdDSA"};
+  std::vector issuers{issuer(signer.public_pem())};
+  const auto with = [&](std::int64_t issued, std::int64_t life) {
+    const std::string more =
+        issued == 0 ? std::string{} : R"(,"iat":)" + std::to_string(now_seconds + issued);
+    return outcome(signer.token(claims(more, now_seconds + issued + life)), issuers);
+  };
+  constexpr std::int64_t day = 24 * 3600;
+  constexpr const char* too_long =
+      "the token is good for longer than its issuer may say (max_life)";
+  CHECK(with(0, day + 60) == "historian@plant service-read");
+  CHECK(with(0, day + 61) == too_long);
+  CHECK(with(0, 10 * 365 * day) == too_long);
+  // On its last day it is no better; an `iat` ahead of us gives nothing.
+  CHECK(with(-10 * 365 * day, 10 * 365 * day + 60) == too_long);
+  CHECK(with(-day, day + 60) == "historian@plant service-read");
+  CHECK(with(60, day) == "historian@plant service-read");
+  CHECK(with(60, day + 1) == too_long);
+  issuers.front().max_life = std::chrono::hours{1};
+  CHECK(with(0, 3661) == too_long);
+  CHECK(with(0, 3660) == "historian@plant service-read");
 }
 
 TEST_CASE("a claim may name the policy, but only those that its issuer may give") {
@@ -208,7 +233,7 @@ TEST_CASE("keys come as PEM or as a JWK Set") {
   REQUIRE(issuers[0].keys.size() == 1);
   CHECK(issuers[0].keys[0].id == "one");
   CHECK(outcome(elliptic.token(claims(), R"({"alg":"ES256","kid":"one"})"), issuers) ==
-        "historian service-read");
+        "historian@plant service-read");
   CHECK(outcome(elliptic.token(claims(), R"({"alg":"ES256","kid":"two"})"), issuers) ==
         "the token's signature is not one of its issuer");
   for (const char* text :
@@ -233,7 +258,7 @@ TEST_CASE("an identity by token ends with it, with its issuer, and with its poli
   std::optional<plugin::Identity> identity;
   authenticator.authenticate(credentials, {}, [&](auto answer) { identity = *answer; });
   REQUIRE(identity);
-  CHECK(identity->owner() == "service:historian");
+  CHECK(identity->owner() == "service:historian@plant");
   CHECK(identity->policy == plugin::PolicyKind::service_read);
   CHECK(identity->not_after == wall_from_epoch((now_seconds + 3660) * 1000));
   using State = plugin::Standing::State;
