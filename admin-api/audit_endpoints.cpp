@@ -6,6 +6,7 @@
 #include "admin-api/access.hpp"
 #include "admin-api/rest.hpp"
 #include "auth/audit_reader.hpp"
+#include "base/csv_cell.hpp"
 #include "crypto/hash.hpp"
 #include "http/await.hpp"
 #include "twin/time_text.hpp"
@@ -37,30 +38,15 @@ boost::json::object json_of(const auth::StoredAudit& stored) {
   return object;
 }
 
-/// RFC 4180: quoted when it must be.
-void append_field(std::string& line, std::string_view text) {
-  line += line.empty() ? "" : ",";
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
-    line.append(text);
-    return;
-  }
-  line += '"';
-  for (const char c : text) {
-    line.append(c == '"' ? 2 : 1, c);
-  }
-  line += '"';
-}
-
 std::string csv_of(const auth::StoredAudit& stored) {
   const plugin::AuditEvent& event = stored.record.event;
-  std::string line = std::to_string(stored.record.sequence);
-  append_field(line, format_time(stored.record.time));
+  std::string line = std::to_string(stored.record.sequence) + "," + format_time(stored.record.time);
   for (const std::string* text : {&event.actor, &event.action, &event.object, &event.outcome,
                                   &event.detail, &event.address}) {
-    append_field(line, *text);
+    line += ',';
+    append_csv_cell(line, *text);
   }
-  append_field(line, crypto::to_hex(stored.hash));
-  return line + "\r\n";
+  return line + "," + crypto::to_hex(stored.hash) + "\r\n";
 }
 
 struct Asked {

@@ -5,27 +5,9 @@
 #include <boost/json/serialize.hpp>
 
 #include "admin-api/rest.hpp"
+#include "base/csv_cell.hpp"
 
 namespace skerry::admin_api {
-
-namespace {
-
-void append_cell(std::string& out, std::string_view cell) {
-  // Blanks at the ends are quoted as well: many programs would trim them.
-  const bool is_plain = cell.find_first_of(",\"\r\n") == std::string_view::npos &&
-                        !cell.starts_with(' ') && !cell.ends_with(' ');
-  if (is_plain) {
-    out += cell;
-    return;
-  }
-  out += '"';
-  for (const char c : cell) {
-    out.append(c == '"' ? 2 : 1, c);
-  }
-  out += '"';
-}
-
-}  // namespace
 
 void append_ndjson(std::string& out, const auth::Device& device) {
   boost::json::object object;
@@ -72,19 +54,19 @@ void append_csv_header(std::string& out, const std::set<std::string, std::less<>
 
 void append_csv(std::string& out, const auth::Device& device,
                 const std::set<std::string, std::less<>>& attributes) {
-  out += device.id;
+  append_csv_cell(out, device.id);
   out += ',';
   out += auth::name_of(device.state);
   for (const std::string* text : {&device.name, &device.model, &device.serial_number}) {
     out += ',';
-    append_cell(out, *text);
+    append_csv_cell(out, *text);
   }
   std::string tags;
   for (const std::string& tag : device.tags) {
     tags += (tags.empty() ? "" : ";") + tag;
   }
   out += ',';
-  append_cell(out, tags);
+  append_csv_cell(out, tags);
   out += ',';
   out += device.not_after ? format_time(*device.not_after) : std::string{};
   out += ',';
@@ -97,7 +79,7 @@ void append_csv(std::string& out, const auth::Device& device,
   for (const std::string& name : attributes) {
     const auto value = device.attributes.find(name);
     out += ',';
-    append_cell(out, value == device.attributes.end() ? std::string_view{} : value->second);
+    append_csv_cell(out, value == device.attributes.end() ? std::string_view{} : value->second);
   }
   out += "\r\n";
 }

@@ -4,8 +4,10 @@
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
 
+#include "base/csv_cell.hpp"
 #include "base/limits.hpp"
 #include "http/json_body.hpp"
+#include "http/json_members.hpp"
 #include "mqtt/topic.hpp"
 
 namespace skerry::admin_api {
@@ -34,6 +36,9 @@ Fault read_ndjson(std::string_view line, auth::ImportRow& row) {
   }
   if (!value.is_object()) {
     return fault_of("malformed_json", "the line must be a JSON object");
+  }
+  if (auto pointer = http::repeated_member(line)) {
+    return fault_of("repeated_member", "the member is there twice", *std::move(pointer));
   }
   const boost::json::object& object = value.get_object();
   if (const auto* id = object.if_contains("id"); id != nullptr && id->is_string()) {
@@ -210,7 +215,8 @@ Fault ImportParser::read_csv(std::string_view line, auth::ImportRow& row) const 
   Fault first;
   for (std::size_t index = 0; index < columns_.size(); ++index) {
     // All cells, so that the id is known wherever its column stands.
-    Fault fault = read_cell(columns_[index], (*cells)[index], row);
+    std::string text{text_of_csv_cell((*cells)[index])};
+    Fault fault = read_cell(columns_[index], text, row);
     if (!first) {
       first = std::move(fault);
     }

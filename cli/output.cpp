@@ -7,6 +7,8 @@
 #include <charconv>
 #include <ostream>
 
+#include "base/csv_cell.hpp"
+
 namespace skerry::cli {
 namespace {
 
@@ -104,15 +106,11 @@ void print_csv_line(std::ostream& out, const Row& line) {
   std::string text;
   for (const std::string& value : line) {
     text += &value == &line.front() ? "" : ",";
-    if (value.find_first_of(",\"\r\n") == std::string::npos) {
-      text += value;
-      continue;
+    if (value == "-") {
+      text += value;  // nothing
+    } else {
+      append_csv_cell(text, value);
     }
-    text += '"';
-    for (const char c : value) {
-      text.append(c == '"' ? "\"\"" : std::string(1, c));
-    }
-    text += '"';
   }
   out << text << '\n';
 }

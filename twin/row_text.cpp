@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "base/csv_cell.hpp"
 #include "twin/time_text.hpp"
 #include "twin/value_text.hpp"
 
@@ -124,10 +125,10 @@ void RowText::series(std::string& out, std::string_view subject, std::string_vie
     senml_unit_ = unit;
   } else if (shape_.form == AnswerForm::csv) {
     if (shape_.subject != RowSubject::none) {
-      append_csv_string(prefix_, subject);
+      append_csv_cell(prefix_, subject);
       prefix_.push_back(',');
     }
-    append_csv_string(prefix_, key);
+    append_csv_cell(prefix_, key);
     prefix_.push_back(',');
   } else {
     prefix_.push_back('{');

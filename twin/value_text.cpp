@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/csv_cell.hpp"
 #include "twin/time_text.hpp"
 
 namespace skerry::twin {
@@ -70,21 +71,9 @@ void append_json_value(std::string& out, const Value& value) {
   }
 }
 
-void append_csv_string(std::string& out, std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
-    out.append(text);
-    return;
-  }
-  out.push_back('"');
-  for (const char c : text) {
-    out.append(c == '"' ? 2 : 1, c);
-  }
-  out.push_back('"');
-}
-
 void append_csv_value(std::string& out, const Value& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) {
-    append_csv_string(out, *text);
+    append_csv_cell(out, *text);
   } else {
     append_scalar(out, value);
   }

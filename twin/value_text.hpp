@@ -21,8 +21,7 @@ void append_json_string(std::string& out, std::string_view text);
 /// `null` for numbers that JSON has no word for.
 void append_json_value(std::string& out, const Value& value);
 
-/// RFC 4180: fields with a comma, quote or line break stand in quotes, quotes are doubled.
-void append_csv_string(std::string& out, std::string_view text);
+/// A text as append_csv_cell() writes it, numbers as they are.
 void append_csv_value(std::string& out, const Value& value);
 
 /// The members "ts", "value" and, when there are any, "flags", without braces.

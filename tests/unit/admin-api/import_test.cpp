@@ -112,10 +112,12 @@ TEST_CASE("what is wrong with a line does not harm the next") {
                            "\n"
                            R"({"name":"nobody"})"
                            "\n" +
-                           std::string(100, '[') + "\n" + R"({"id":"e"})";
+                           std::string(100, '[') + "\n" + R"({"id":"e"})" +
+                           "\n"
+                           R"({"id":"f","name":"x","name":"y"})";
   for (const std::size_t piece : {std::size_t{100}, file.size()}) {
     const auto lines = parse(ImportFormat::ndjson, file, piece);
-    REQUIRE(lines.size() == 11);
+    REQUIRE(lines.size() == 12);
     const char* codes[] = {"",
                            "malformed_json",
                            "malformed_json",
@@ -126,7 +128,8 @@ TEST_CASE("what is wrong with a line does not harm the next") {
                            "invalid_fingerprint",
                            "field_missing",
                            "malformed_json",
-                           ""};
+                           "",
+                           "repeated_member"};
     for (std::size_t index = 0; index < lines.size(); ++index) {
       CAPTURE(index);
       CHECK(lines[index].number == index + 1);
@@ -246,20 +249,33 @@ TEST_CASE("what is exported imports as it was, in both forms") {
   file += "d2,suspended, blanks ,\xC3\xA4,,,,,,\"=1+1\"\n";
   file += "d3,retired,,,,,," + fingerprint(3) + ",,\n";
   file += "d4,,,,,,,,,\n";
+  file += "d5,,@SUM(A1),-12.5,'x,-t;=u,,,\"'=HYPERLINK(\"\"http://x\"\")\",\"''-1,5\"\n";
   REQUIRE(outline(admin.call({"POST", "/api/v1/devices:import", file, csv_type}).body).back() ==
-          "sum 4 0 0 0");
+          "sum 5 0 0 0");
   for (const Headers& type : {Headers{{"accept", "text/csv"}}, Headers{}}) {
     const auto exported = admin.call({"GET", "/api/v1/devices:export", "", type});
     CHECK(exported.status == 200);
     const Headers back{{"content-type", exported.content_type}};
     const auto same =
         admin.call({"POST", "/api/v1/devices:import?onConflict=update", exported.body, back});
-    CHECK(outline(same.body).back() == "sum 0 0 4 0");
+    CHECK(outline(same.body).back() == "sum 0 0 5 0");
     AdminFixture other;
     const auto copied = other.call({"POST", "/api/v1/devices:import", exported.body, back});
-    CHECK(outline(copied.body).back() == "sum 4 0 0 0");
+    CHECK(outline(copied.body).back() == "sum 5 0 0 0");
     CHECK(other.call({"GET", "/api/v1/devices:export", "", type}).body == exported.body);
     CHECK(other.registry->find("d2")->name == " blanks ");
+    const auto formulas = other.registry->find("d5");
+    CHECK(formulas->name == "@SUM(A1)");
+    CHECK(formulas->model == "-12.5");
+    CHECK(formulas->serial_number == "'x");
+    // What a spreadsheet's own apostrophe stands before is read without it.
+    CHECK(formulas->attributes.at("a") == "=HYPERLINK(\"http://x\")");
+    CHECK(formulas->attributes.at("b") == "'-1,5");
+    if (exported.body.starts_with("id,")) {
+      CHECK(exported.body.find(",'@SUM(A1),-12.5,'x,") != std::string::npos);
+      CHECK(exported.body.find(",\"'=HYPERLINK(\"\"http://x\"\")\",\"''-1,5\"") !=
+            std::string::npos);
+    }
     CHECK(other.registry->find("d3")->state == auth::DeviceState::retired);
   }
   CHECK(
