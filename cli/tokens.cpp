@@ -1,6 +1,7 @@
 // tokens create, list, delete; services set-password, delete-password.
 #include <boost/json/array.hpp>
 #include <boost/json/value_from.hpp>
+#include <optional>
 #include <ostream>
 
 #include "cli/api.hpp"
@@ -14,7 +15,7 @@ namespace {
 struct CreateOptions {
   std::string name = "token";
   std::vector<std::string> scopes;
-  std::int64_t expires_in_seconds = 30 * 86400;
+  std::optional<std::int64_t> expires_in_seconds;
 };
 
 struct ListOptions {};
@@ -29,7 +30,10 @@ struct PasswordOptions {
 };
 
 void token_create(Session& session, const CreateOptions& options) {
-  boost::json::object wish{{"name", options.name}, {"expiresIn", options.expires_in_seconds}};
+  boost::json::object wish{{"name", options.name}};
+  if (options.expires_in_seconds) {
+    wish["expiresIn"] = *options.expires_in_seconds;
+  }
   if (!options.scopes.empty()) {
     wish["scopes"] = boost::json::value_from(options.scopes);
   }
@@ -99,8 +103,8 @@ void add_token_commands(CommandLine& line) {
                   "devices:read, telemetry:*, *:read, …; may be given more than once; "
                   "default: those of your token")
       ->allow_extra_args(false);
-  create_words.add_option("--expires-in", create->expires_in_seconds, "Seconds it is valid")
-      ->capture_default_str();
+  create_words.add_option("--expires-in", create->expires_in_seconds,
+                          "Seconds it is valid; default: 30 days, or as long as yours is");
   line.add(tokens, "list", "List tokens, without their texts", std::make_shared<ListOptions>(),
            &token_list);
   const auto erase = std::make_shared<DeleteOptions>();

@@ -237,16 +237,17 @@ class Tokens(Wire):
             with self.subTest(what):
                 self.assertIn(await self.refused("jwt", token), (NOT_AUTHORIZED, BAD_PASSWORD))
 
-    async def test_a_token_shares_no_session_with_a_registered_service(self):
-        password = set_password("twofold")["password"]
-        registered = await self.connect("twofold", password, client_id="same")
-        by_token = await self.connect("jwt", issuers["ES256"].token(sub="twofold"),
-                                      client_id="same")
-        await registered.subscribe("devices/+/telemetry")  # nobody took its session over
+    async def test_whom_a_token_names_shares_no_session_with_a_registered_service(self):
+        both = [await self.connect("jwt", issuers[name].token(sub="twofold"), client_id="same")
+                for name in ("ES256", "EdDSA")]
+        for service in both:  # nobody took the other's session over
+            await service.subscribe("devices/+/telemetry")
         owners = {client["owner"] for client in server.pages("/api/v1/clients")
                   if client["clientId"] == "same"}
-        self.assertEqual(owners, {"service:twofold", "service:twofold@es256"})
-        await by_token.subscribe("devices/+/telemetry")
+        self.assertEqual(owners, {"service:twofold@es256", "service:twofold@eddsa"})
+        with self.assertRaises(RestError):  # no service is registered under such a name
+            server.rest("POST", "/api/v1/services",
+                        {"name": "twofold@es256", "policy": "service-read"})
 
     async def test_the_session_ends_with_the_token(self):
         service = await self.connect("jwt", issuers["ES256"].token(exp=time.time() + 2))
