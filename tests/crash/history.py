@@ -134,7 +134,7 @@ class Judge:
         self.receivers.pop(client, None)
         self.known_sessions.discard(client)
 
-    def _crashed(self, how="kill"):
+    def _crashed(self, how="kill", *_details):
         self.figures["crashes"] += 1
         self.figures["power losses"] += how == "power"
 

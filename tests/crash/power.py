@@ -27,6 +27,7 @@ class Loss:
     files_torn: int = 0            # of these: a part of the tail survived
     operations_undone: int = 0
     operations_pending: int = 0
+    undone: list = dataclasses.field(default_factory=list)     # as the journal names them
 
 
 class Power:
@@ -64,6 +65,7 @@ class Power:
         for operation in reversed(pending[survivors:]):
             self._undo(operation)
             loss.operations_undone += 1
+            loss.undone.append(" ".join([operation[0], *operation[1]]))
         for path, info in list(self._files()):
             self._cut_file(path, info, random, loss)
         return loss
@@ -87,7 +89,10 @@ class Power:
                 raise RuntimeError(f"the power switch cannot take this back: {fields[0]}")
             else:
                 paths = fields[:2] if kind == "R" else fields[:1]
-                pending.append((kind, fields, {os.path.dirname(path) for path in paths}))
+                # The tree itself stands in a directory that nobody watches.
+                above = {os.path.dirname(path) for path in paths if path != str(self.tree)}
+                if above:
+                    pending.append((kind, fields, above))
         return pending
 
     @staticmethod

@@ -55,7 +55,8 @@ class PowerLoss(unittest.TestCase):
 
     def run_program(self, body, luck=None):
         process = subprocess.run([sys.executable, "-S", "-c", PROGRAM.replace("{body}", body)],
-                                 env={**os.environ, **self.power.begin()}, cwd=self.tree,
+                                 env={**os.environ, **self.power.begin()},
+                                 cwd=self.tree if self.tree.exists() else self.tree.parent,
                                  stderr=subprocess.PIPE, check=False)
         self.assertEqual(-9, process.returncode, process.stderr.decode())
         return self.power.cut(luck or Nothing())
@@ -116,6 +117,12 @@ class PowerLoss(unittest.TestCase):
         self.run_program("os.mkdir('d'); f = create('d/a', b'1'); os.fsync(f);"
                          "sync_directory('d')")
         self.assertEqual([], list(self.tree.iterdir()))
+
+    def test_the_tree_itself_is_not_taken(self):
+        self.tree.rmdir()
+        self.run_program("os.mkdir('tree'); f = create('tree/a', b'1'); os.fsync(f);"
+                            "sync_directory('tree')")
+        self.assertEqual({"a": b"1"}, self.left())
 
     def test_entries_that_survive_do_so_in_their_order(self):
         self.run_program("[os.fsync(create(n, b'1')) for n in 'abc']", All())

@@ -192,8 +192,12 @@ class World:
         self.server.kill9()
         if self.server.power:
             loss = self.server.power.cut(self.random)
-            self.loss.update(vars(loss))
-        self.record("crashed", "power" if self.server.power else "kill")
+            figures = vars(loss)
+            undone = figures.pop("undone")
+            self.loss.update(figures)
+            self.record("crashed", "power", figures, undone)
+        else:
+            self.record("crashed")
 
     async def crash(self, twice):
         """Kills, `twice` again on the way up, and starts. Seconds down."""
