@@ -384,27 +384,6 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
   reset_session_counters();
 }
 
-void Shard::Impl::publish_will(Session& session, Now now) {
-  const std::unique_ptr<session::StoredWill> will = session.take_will();
-  session.will_due_at = SteadyTime::max();
-  if (standing_of(session.identity(), now).valid() &&
-      authorized(session.identity(), plugin::Action::publish, will->block->topic(),
-                 session.client_id())) {
-    mqtt::Publish publish = will->block->view();
-    if (will->message_expiry_seconds != 0) {
-      publish.properties.message_expiry_interval = will->message_expiry_seconds;
-    }
-    const plugin::TapVerdict tapped = tap(session, publish, now).verdict;
-    if (tapped != plugin::TapVerdict::rejected && tapped != plugin::TapVerdict::busy) {
-      counters().wills_published.add();
-      settle(route(publish, {.stored_by_tap = tapped == plugin::TapVerdict::stored}, now));
-    }
-  }
-  if (session.durable_id() != DurableId{} && !session.connected()) {
-    store_session(session, false, now);  // without the will, in the batch of the will's message
-  }
-}
-
 void Shard::Impl::reset_session_counters() {
   counters().sessions.set(sessions.size());
   counters().sessions_persistent.set(by_durable.size());

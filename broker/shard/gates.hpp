@@ -39,6 +39,7 @@ struct Gate {
     released_stored,    ///< its release
     answer_other_core,  ///< `answer_gate` on `answer_core` waits for this one
     broker_message,     ///< whoever had the broker publish it
+    will,               ///< its record
   };
 
   Purpose purpose = Purpose::acknowledgement;

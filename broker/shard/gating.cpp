@@ -93,6 +93,11 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
     broker_message_stored(id, gate.failed);
     return;
   }
+  if (gate.purpose == Gate::Purpose::will) {
+    const bool was_written = gate.publication && gate.publication->ticket != 0;
+    will_passed(id, gate.failed && was_written, now);
+    return;
+  }
   Session* session = find(gate.session);
   if (session == nullptr) {
     return;
@@ -115,6 +120,7 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
       break;
     case Gate::Purpose::answer_other_core:
     case Gate::Purpose::broker_message:
+    case Gate::Purpose::will:
       break;
   }
 }

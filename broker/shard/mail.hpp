@@ -120,11 +120,14 @@ struct GroupReturn {
   mqtt::Qos qos = mqtt::Qos::at_most_once;
 };
 
+/// What is stored here has been told: everything that is subscribed on this core is known to you.
+struct Started {};
+
 }  // namespace mail
 
 using Mail = std::variant<mail::Interest, mail::Publish, mail::Matched, mail::Release, mail::Retain,
                           mail::RetainedQuery, mail::RetainedSlice, mail::Done, mail::GroupMember,
-                          mail::GroupDeliver, mail::GroupReturn>;
+                          mail::GroupDeliver, mail::GroupReturn, mail::Started>;
 
 struct MailBatch {
   std::vector<Mail> items;

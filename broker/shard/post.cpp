@@ -52,6 +52,8 @@ void Shard::Impl::receive(CoreIndex from, Mail& item, Now now) {
           on_group_member(from, mail, now);
         } else if constexpr (std::is_same_v<Kind, mail::GroupDeliver>) {
           on_group_deliver(from, mail, now);
+        } else if constexpr (std::is_same_v<Kind, mail::Started>) {
+          --cores_starting;
         } else {
           on_group_return(mail, now);
         }

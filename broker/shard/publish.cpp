@@ -291,6 +291,9 @@ void Shard::Impl::write_publication(Gate& gate, GateId id) {
   }
   publication.ticket = next_ticket;
   wait_for_commit(id);
+  if (gate.purpose == Gate::Purpose::will) {
+    will_written(id);
+  }
 }
 
 // The held message is on disk: now it may be seen.

@@ -269,6 +269,7 @@ void Shard::Impl::start(Now now) {
     clean_up_restored();
   }
   options.restore.reset();
+  post_to_others([] { return mail::Started{}; });
   sweep_at = retained.count() > 0 ? now.steady : SteadyTime::max();
   reset_session_counters();
   counters().subscriptions.set(filters.size());

@@ -26,6 +26,7 @@ Shard::Impl::Impl(ShardOptions given, Outside& world)
       groups(options.hash_key,
              {options.limits.group_queue_messages_max, options.limits.session_queue_bytes_max}),
       outbox(options.core_count) {
+  cores_starting = options.core_count - 1;
   SKERRY_ASSERT(options.core_count >= 1 && options.core_count <= 64);
   SKERRY_ASSERT(options.counters != nullptr && options.next_id != nullptr);
 }

@@ -1,7 +1,7 @@
 // Shard::Impl: the state of one core and the operations on it, by theme: connections.cpp (open,
-// take-over, end), publish.cpp (routing and storing a message), deliver.cpp (fan-out on this core),
-// subscribe.cpp, retained.cpp, groups.cpp, gating.cpp (gates, commits, ticking off), post.cpp
-// (mail), restore.cpp (start), admin.cpp, standing.cpp (who may stay), broker_message.cpp,
+// take-over, end), wills.cpp, publish.cpp (routing and storing a message), deliver.cpp (fan-out on
+// this core), subscribe.cpp, retained.cpp, groups.cpp, gating.cpp (gates, commits, ticking off),
+// post.cpp (mail), restore.cpp (start), admin.cpp, standing.cpp (who may stay), broker_message.cpp,
 // timers.cpp.
 #pragma once
 
@@ -129,10 +129,25 @@ struct Shard::Impl final : session::Host {
   void store_subscriptions(const Session& session);
   void erase_records(DurableId id);
   void remove_session(Session& session, bool publish_will, Now now);
-  void publish_will(Session& session, Now now);
   Session* find(SessionId id) noexcept;
   Session* find_durable(DurableId id) noexcept;
   void reset_session_counters();
+
+  // wills.cpp
+  void publish_will(Session& session, Now now);
+  void route_will(const Session& session, std::unique_ptr<session::StoredWill> will, Now now);
+  struct WillOnItsWay {
+    plugin::Identity identity;
+    std::unique_ptr<session::StoredWill> will;
+    DurableId record;  ///< under which it stands on disk; 0: in the batch of its message
+    bool erased_when_passed = false;
+  };
+  static std::string name_of_will(DurableId record);
+  void store_will_record(const WillOnItsWay& entry, Now now);
+  void erase_will_record(WillOnItsWay& entry);
+  void will_written(GateId gate);
+  void will_passed(GateId gate, bool refused, Now now);
+  std::unordered_map<GateId, WillOnItsWay> wills_on_their_way;
 
   // publish.cpp
   Interests interests_of(std::string_view topic);
@@ -299,6 +314,7 @@ struct Shard::Impl final : session::Host {
   void clean_up_restored();
   void start_session(Session& session, Now now);
   std::unordered_map<DurableId, std::set<std::uint64_t>> restored_acks;
+  int cores_starting = 0;  ///< that have not told yet what is subscribed there
   void note_id(std::uint64_t id) noexcept;
 
   ShardOptions options;

@@ -39,7 +39,11 @@ void Shard::Impl::rebuild_timers() {
   }
 }
 
+// Until every core has said what is subscribed there, a will that is due would miss its recipients.
 SteadyTime Shard::Impl::next_deadline() const noexcept {
+  if (cores_starting > 0) {
+    return SteadyTime::max();
+  }
   SteadyTime next = std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at});
   if (!retained_scans.empty() || !own_mail.empty()) {
     next = SteadyTime::min();
@@ -48,6 +52,9 @@ SteadyTime Shard::Impl::next_deadline() const noexcept {
 }
 
 void Shard::Impl::on_timer(Now now) {
+  if (cores_starting > 0) {
+    return;
+  }
   for (auto due = timers.take(now.steady); due.session != 0; due = timers.take(now.steady)) {
     Session* session = find(due.session);
     if (session != nullptr &&

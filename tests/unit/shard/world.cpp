@@ -92,6 +92,14 @@ void World::load() {
     shard->start(now_);
     shard->end_of_turn(now_);
   }
+  now_.wall += options_.start_takes;
+  now_.steady += options_.start_takes;
+  for (auto& shard : shards_) {
+    if (shard->next_deadline() <= now_.steady) {
+      shard->on_timer(now_);
+      shard->end_of_turn(now_);
+    }
+  }
   // The ports open when all cores have told each other what is subscribed.
   while (step_mail()) {
   }

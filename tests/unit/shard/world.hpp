@@ -159,6 +159,7 @@ struct WorldOptions {
   bool drop_revoked_queues = true;
   plugin::PresenceSink* presence = nullptr;
   TestFaults faults{};
+  Milliseconds start_takes{0};  ///< cores run so long before they hear from one another
 };
 
 class World {
