@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <filesystem>
+#include <limits>
 #include <mutex>
 #include <shared_mutex>
 #include <system_error>
@@ -220,7 +221,12 @@ Status RocksStore::checkpoint(const std::string& directory) {
   const rocksdb::Status made = rocksdb::Checkpoint::Create(&engine->database(), &raw);
   const std::unique_ptr<rocksdb::Checkpoint> maker(raw);
   const std::string what = "checkpoint to " + directory;
-  return status_from(made.ok() ? maker->CreateCheckpoint(directory) : made, what);
+  // No flush, whatever the size of the log: the log is copied as far as it is written (its last
+  // file cut there, the others linked) and replayed by whoever opens the copy. A flush of all
+  // families would hold writers back, and on a full disk it would break the store that is copied
+  // from.
+  constexpr std::uint64_t never_flush = std::numeric_limits<std::uint64_t>::max();
+  return status_from(made.ok() ? maker->CreateCheckpoint(directory, never_flush) : made, what);
 }
 
 Status RocksStore::reopen() {
