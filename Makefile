@@ -8,7 +8,7 @@ OPERATIONS ?= 1000000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle revoke-load enrol-load throughput telemetry-load filter-bench import-load series-model series-crash series-bench clean
+.PHONY: build run test check asan tsan fuzz crash idle revoke-load enrol-load throughput telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -115,6 +115,9 @@ filter-bench:  ## filters over 100,000 devices; fails above 50 ms at the 99th pe
 	@$(call configure,release) -DSKERRY_TESTS=OFF
 	@cmake --build build/release -j $(JOBS) --target skerry-filter-bench
 	@build/release/bin/skerry-filter-bench
+
+restart-load: build  ## from the start to serving with queued messages; fails above 1 s with 100,000, 5 s with a million
+	@/usr/bin/python3 perf/restart.py --binaries build/release/bin
 
 import-load: build  ## import of 100,000 devices, filters over them, export; fails above a minute and 50 ms
 	@scripts/install-dependencies build test
