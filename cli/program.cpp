@@ -50,6 +50,7 @@ void add_commands(CommandLine& line) {
   add_token_commands(line);
   add_policy_commands(line);
   add_audit_commands(line);
+  add_backup_commands(line);
   add_completion_commands(line);
 }
 

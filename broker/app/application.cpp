@@ -169,6 +169,7 @@ void Application::Impl::stop() {
   readers.reset();
   hashers.reset();
   signer.reset();
+  backups.reset();
   if (audit) {
     audit->sum_up(true);
   }

@@ -33,6 +33,7 @@
 #include "auth/renewal_tap.hpp"
 #include "auth/revocation_lists.hpp"
 #include "auth/service_registry.hpp"
+#include "backup/service.hpp"
 #include "http/server.hpp"
 #include "net/server.hpp"
 #include "plugin/tap_chain.hpp"
@@ -83,6 +84,11 @@ struct Application::Impl {
   std::optional<std::string> reload(const auth::Actor& actor);
   std::optional<auth::ServiceRights> service_rights(std::string_view name) const;
   void prune_audit();
+
+  // application_backup.cpp
+  void refuse_half_restored() const;
+  void open_backups();
+  http::EndpointTable backup_table();
 
   // application.cpp: running.
   void await_signal();
@@ -136,6 +142,7 @@ struct Application::Impl {
   std::vector<std::unique_ptr<TlsHolder>> tls;
   std::vector<std::unique_ptr<auth::AuthenticatorChain>> authenticators;
   std::unique_ptr<net::Server> server;
+  std::unique_ptr<backup::BackupService> backups;
   std::unique_ptr<storage::ReaderPool> readers;
   std::unique_ptr<storage::ReaderPool> signer;
   std::unique_ptr<http::Server> admin_port;

@@ -84,6 +84,7 @@ Application::Impl::Impl(ApplicationOptions options_in, Log& log_in)
     : options(std::move(options_in)), configuration(options.configuration), log(log_in) {}
 
 void Application::Impl::open_store() {
+  refuse_half_restored();
   auth::make_private_directory(configuration.data_dir);
   storage::RocksOptions rocks;
   rocks.directory = configuration.data_dir + "/store";
@@ -282,6 +283,7 @@ void Application::Impl::make_server() {
 
 void Application::Impl::make_admin_port() {
   readers = std::make_unique<storage::ReaderPool>(reader_threads);
+  open_backups();
   accounts = std::make_unique<admin_api::AdminAccounts>(*audit);
   tokens = std::make_unique<admin_api::TokenStore>(*audit, [] { return read_clocks().wall; });
   if (const auto status = tokens->load(*store); !status.ok()) {
@@ -317,6 +319,7 @@ void Application::Impl::make_admin_port() {
              }).source();
   http::EndpointTable table = joined(admin_api::admin_endpoints(std::move(services)),
                                      admin_api::access_endpoints(access_services()));
+  table = joined(std::move(table), backup_table());
   idempotency = std::make_unique<admin_api::IdempotencyStore>([] { return read_clocks().steady; });
   admin_api::make_idempotent(table, *idempotency);
   // Their answers are streams, and their one POST changes nothing.
@@ -349,7 +352,7 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 
 std::string Application::Impl::metrics() const {
   return metrics_text({*server, *committer, *store, *tap, events, series->statistics(), *registry,
-                       version(), audit.get()});
+                       version(), audit.get(), &backups->statistics()});
 }
 
 std::vector<std::string> Application::Impl::not_ready_reasons() const {

@@ -232,12 +232,16 @@ void read_persistence(const Section& top, PersistenceConfiguration& persistence)
   if (!node) {
     return;
   }
-  const Section section(top.file(), "persistence", node, {"sync", "interval"});
+  const Section section(top.file(), "persistence", node,
+                        {"sync", "interval", "backup_directory", "backup_keep"});
   section.read_choice<storage::SyncMode>("sync", persistence.sync,
                                          {{"commit", storage::SyncMode::commit},
                                           {"interval", storage::SyncMode::interval},
                                           {"none", storage::SyncMode::none}});
   persistence.interval = section.read_duration("interval", persistence.interval, {1, 60'000});
+  section.read("backup_directory", persistence.backup_directory);
+  persistence.backup_keep =
+      section.read_number("backup_keep", persistence.backup_keep, {1, backups_kept_max});
 }
 
 /// A whole number of seconds, as the file has it in any unit.

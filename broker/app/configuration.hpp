@@ -92,6 +92,8 @@ struct IdentityConfiguration {
 struct PersistenceConfiguration {
   storage::SyncMode sync = storage::SyncMode::commit;
   std::chrono::milliseconds interval{100};
+  std::string backup_directory;  ///< empty: `backups` in the data directory
+  std::size_t backup_keep = 7;   ///< the oldest go when there are more
 };
 
 /// What becomes of a session's queue when its certificate is revoked or its device suspended.

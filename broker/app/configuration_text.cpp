@@ -124,6 +124,18 @@ std::string identity_text(const IdentityConfiguration& identity) {
          "\n  crl_interval: " + format_duration(identity.crl_interval) + "\n";
 }
 
+std::string backups_text(const PersistenceConfiguration& persistence) {
+  // An empty name would not be read back.
+  const std::string directory =
+      persistence.backup_directory.empty()
+          ? "\n  # where backups are made; without it `backups` in the data directory"
+            "\n  # backup_directory: '/var/backups/skerry'"
+          : "\n  # where backups are made\n  backup_directory: " +
+                quoted(persistence.backup_directory);
+  return directory + "\n  # the oldest go when there are more\n  backup_keep: " +
+         std::to_string(persistence.backup_keep);
+}
+
 }  // namespace
 
 std::string configuration_text(const Configuration& configuration) {
@@ -146,7 +158,8 @@ std::string configuration_text(const Configuration& configuration) {
           "  # commit: acknowledged means stored; interval, none: a crash may lose that much\n"
           "  sync: " +
           std::string(name_of(configuration.persistence.sync)) +
-          "\n  interval: " + format_duration(configuration.persistence.interval) + "\n\n";
+          "\n  interval: " + format_duration(configuration.persistence.interval) +
+          backups_text(configuration.persistence) + "\n\n";
   text += twin_text(configuration.twin) + "\n";
   return text + identity_text(configuration.identity) + "\n" + access_text(configuration) +
          "\nadmin:\n  bind: " + quoted(configuration.admin_bind) +

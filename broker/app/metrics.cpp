@@ -303,6 +303,18 @@ void add_process(Page& page, const std::string& version) {
              "version", version);
 }
 
+void add_backups(Page& page, const backup::ServiceStatistics& backups) {
+  page.single("skerry_backups_completed_total", "Backups that were made", MetricType::Counter,
+              static_cast<double>(backups.completed.load()));
+  page.single("skerry_backups_failed_total", "Backups that could not be made", MetricType::Counter,
+              static_cast<double>(backups.failed.load()));
+  page.single("skerry_backup_last_completed_timestamp_seconds",
+              "When the last one was complete, 0: none since the start", MetricType::Gauge,
+              static_cast<double>(backups.last_completed_seconds.load()));
+  page.single("skerry_backup_last_bytes", "Bytes of its files", MetricType::Gauge,
+              static_cast<double>(backups.last_bytes.load()));
+}
+
 }  // namespace
 
 std::string metrics_text(const MetricsSources& sources) {
@@ -318,6 +330,9 @@ std::string metrics_text(const MetricsSources& sources) {
   add_registry(page, sources.registry);
   if (sources.audit != nullptr) {
     add_audit(page, *sources.audit);
+  }
+  if (sources.backups != nullptr) {
+    add_backups(page, *sources.backups);
   }
   add_process(page, sources.version);
   return page.text();

@@ -7,6 +7,7 @@
 #include "admin-api/event_hub.hpp"
 #include "auth/audit.hpp"
 #include "auth/registry.hpp"
+#include "backup/service.hpp"
 #include "plugin/admin_view.hpp"
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
@@ -24,7 +25,8 @@ struct MetricsSources {
   const twin::series::SeriesStatistics& series;
   const auth::DeviceRegistry& registry;
   std::string version;
-  const auth::Audit* audit = nullptr;  ///< may be null
+  const auth::Audit* audit = nullptr;                  ///< may be null
+  const backup::ServiceStatistics* backups = nullptr;  ///< may be null
 };
 
 /// Text format 0.0.4. Reads /proc/self; does not wait for a core. Admin loop. What `sources` refers

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <set>
 
+#include "admin-api/backup_endpoints.hpp"
 #include "admin-api/event_endpoints.hpp"
 #include "admin-api/health.hpp"
 #include "admin-api/openapi.hpp"
@@ -37,6 +38,11 @@ http::EndpointTable other_routes(storage::ReaderPool& pool, EventHub& hub) {
     return EventFilterError{};
   };
   for (http::Endpoint& endpoint : event_endpoints(std::move(stream))) {
+    table.push_back(std::move(endpoint));
+  }
+  for (http::Endpoint& endpoint :
+       backup_endpoints({reinterpret_cast<backup::BackupService&>(somewhere), pool,
+                         *reinterpret_cast<plugin::AuditLog*>(&somewhere)})) {
     table.push_back(std::move(endpoint));
   }
   return table;

@@ -103,6 +103,10 @@ const Mistake mistakes[] = {
      "s.yaml:3: there are two listeners with the name \"a\""},
     {"persistence: {sync: often}",
      "s.yaml:1: persistence.sync must be one of commit, interval, none, not \"often\""},
+    {"persistence: {backup_keep: 0}",
+     "s.yaml:1: persistence.backup_keep must be between 1 and 1000"},
+    {"persistence: {backup_directory: ''}",
+     "s.yaml:1: persistence.backup_directory must not be empty"},
     {"identity: {server_names: x}",
      "s.yaml:1: identity.server_names must be a list, such as [a, b]"},
     {"identity: {device_certificate_life: forever}",
@@ -169,7 +173,7 @@ listeners:
     authentication: [certificate, anonymous]
     tls: {certificate: /c.pem, private_key: /k.pem, client_ca: /ca.pem}
 limits: {packet_size_max: 1MiB, session_expiry_max: 1h, connect_timeout: 500ms, keep_alive_max: 0s}
-persistence: {sync: interval, interval: 250ms}
+persistence: {sync: interval, interval: 250ms, backup_directory: "/var/b it's", backup_keep: 3}
 twin:
   series_max: 5000
   series_rules:
@@ -200,6 +204,8 @@ metrics: {bind: 0.0.0.0:9000}
   CHECK(configuration.limits.session_expiry_max_seconds == 3'600);
   CHECK(configuration.limits.connect_timeout == Milliseconds(500));
   CHECK(configuration.persistence.sync == storage::SyncMode::interval);
+  CHECK(configuration.persistence.backup_directory == "/var/b it's");
+  CHECK(configuration.persistence.backup_keep == 3);
   CHECK(configuration.identity.server_names.size() == 2);
   REQUIRE(configuration.twin.series_rules.size() == 2);
   CHECK(configuration.twin.series_rules[0].minutes == Milliseconds(std::chrono::days{30}));
