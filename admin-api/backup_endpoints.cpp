@@ -245,9 +245,7 @@ awaitable<http::Response> BackupHandlers::erase(const http::Request& request) {
     co_return problem_of(answered.outcome);
   }
   note(request, "backup.delete", name, answered.outcome);
-  http::Response response;
-  response.status = 204;
-  co_return response;
+  co_return http::no_content();
 }
 
 }  // namespace

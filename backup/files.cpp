@@ -10,7 +10,7 @@
 #include <memory>
 #include <system_error>
 
-#include "base/limits.hpp"
+#include "base/backup_limits.hpp"
 #include "crypto/sha256.hpp"
 
 namespace skerry::backup {

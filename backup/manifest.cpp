@@ -8,7 +8,7 @@
 #include <initializer_list>
 #include <limits>
 
-#include "base/limits.hpp"
+#include "base/backup_limits.hpp"
 #include "storage/kv_store.hpp"
 
 namespace skerry::backup {

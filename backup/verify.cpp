@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "backup/content.hpp"
-#include "base/limits.hpp"
+#include "base/backup_limits.hpp"
 #include "crypto/hash.hpp"
 
 namespace skerry::backup {

@@ -14,6 +14,7 @@
 #include "app/configuration_policies.hpp"
 #include "app/configuration_section.hpp"
 #include "app/configuration_twin.hpp"
+#include "base/backup_limits.hpp"
 #include "net/address.hpp"
 
 namespace skerry::app {

@@ -119,11 +119,6 @@ inline constexpr std::size_t import_batch_devices = 256;
 /// Presence messages that wait to be published; beyond it a device's newer one replaces the older.
 inline constexpr std::size_t presence_pending_max = 100'000;
 
-/// Backups: files in one, bytes of its manifest, and how many an operator may have kept.
-inline constexpr std::size_t backup_files_max = 100'000;
-inline constexpr std::size_t backup_manifest_bytes_max = 32 * 1024 * 1024;
-inline constexpr std::size_t backups_kept_max = 1'000;
-
 /// Bytes of an enrolment request.
 inline constexpr std::size_t enrolment_bytes_max = 64 * 1024;
 
