@@ -23,8 +23,13 @@ constexpr std::size_t piece_bytes = 16 * 1024;
 }  // namespace
 
 StreamReader::StreamReader(ByteStream& stream, beast::flat_buffer& buffer, Head&& head,
-                           milliseconds grace)
-    : stream_(stream), buffer_(buffer), parser_(std::move(head)), grace_(grace), allowance_(grace) {
+                           milliseconds grace, std::size_t framing_bytes_max)
+    : stream_(stream),
+      buffer_(buffer),
+      parser_(std::move(head)),
+      grace_(grace),
+      framing_bytes_max_(framing_bytes_max),
+      allowance_(grace) {
   parser_.eager(true);
 }
 
@@ -70,6 +75,9 @@ asio::awaitable<std::optional<std::string>> StreamReader::read() {
     part.resize(part.size() - body.size);
     if (error == beast::http::error::need_more && part.empty()) {
       // An incomplete line of the framing stays in the buffer until the rest has come.
+      if (buffer_.size() > framing_bytes_max_) {
+        throw BodyError{BodyError::Reason::malformed, framing_too_long};
+      }
       const bool alive = co_await read_more();
       if (!alive) {
         gone_ = true;

@@ -14,14 +14,18 @@
 
 namespace skerry::http {
 
+/// Said of a size of a chunk with its extensions, or of the trailer, that never ends.
+inline constexpr const char* framing_too_long = "the framing of the body is too long";
+
 class StreamReader : public BodyReader {
  public:
   using Head = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
   /// `head` has parsed a head and no body; what it read ahead is in `buffer`. `grace` is how long
-  /// the client may fall behind the minimum rate.
+  /// the client may fall behind the minimum rate; `framing_bytes_max` caps what stands around one
+  /// chunk and behind the last.
   StreamReader(ByteStream& stream, boost::beast::flat_buffer& buffer, Head&& head,
-               std::chrono::milliseconds grace);
+               std::chrono::milliseconds grace, std::size_t framing_bytes_max);
 
   /// The client waits for 100 Continue: it is sent by the first read.
   void set_continue(bool waits) noexcept { waits_for_continue_ = waits; }
@@ -39,6 +43,7 @@ class StreamReader : public BodyReader {
   boost::beast::flat_buffer& buffer_;
   boost::beast::http::request_parser<boost::beast::http::buffer_body> parser_;
   const std::chrono::milliseconds grace_;
+  const std::size_t framing_bytes_max_;
   std::chrono::milliseconds allowance_;  ///< what is left of the grace
   bool waits_for_continue_ = false;
   bool gone_ = false;

@@ -121,6 +121,12 @@ asio::awaitable<Connection::Input> Connection::feed(Parser& parser, Done done) {
     if (buffer_.size() > 0) {
       buffer_.consume(parser.put(buffer_.cdata(), error));
     }
+    // What the parser leaves is a part of a line; Beast has a cap for those of the head alone.
+    if (error == beast::http::error::need_more &&
+        buffer_.size() > service_.options.header_bytes_max) {
+      refusal_ = problem(400, "malformed_request", framing_too_long);
+      co_return Input::refused;
+    }
     if (error == beast::http::error::need_more) {
       const bool alive = co_await read_more();
       if (!alive) {
@@ -346,7 +352,8 @@ std::optional<Response> Connection::check_body(const Parser& parser, const Endpo
 /// The handler, or the stream of its answer, reads the body itself.
 asio::awaitable<bool> Connection::exchange_streamed(Parser& parser, const Endpoint& endpoint) {
   const bool keep_alive = parser.keep_alive();
-  StreamReader reader{stream_, buffer_, std::move(parser), service_.options.body_timeout};
+  StreamReader reader{stream_, buffer_, std::move(parser), service_.options.body_timeout,
+                      service_.options.header_bytes_max};
   reader.set_continue(!request_.header("expect").empty());
   request_.body_stream = &reader;
   // Whoever has shown no token must not hold a place by dribbling a body.

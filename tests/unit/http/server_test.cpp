@@ -101,6 +101,25 @@ TEST_CASE("an endless header is cut at the cap without its end") {
             .starts_with("HTTP/1.1 431 "));
 }
 
+TEST_CASE("the framing of a chunked body that never ends is refused and not kept") {
+  ServerOptions options;
+  options.header_bytes_max = 4096;
+  options.body_timeout = std::chrono::seconds{5};
+  const TestServer server{options};
+  const std::string chunked = request("POST /echo", "Transfer-Encoding: chunked\r\n");
+  const std::string endless(64 * 1024, 'a');
+  CHECK(server.exchange(chunked + "5;x=" + endless).starts_with("HTTP/1.1 400 "));
+  CHECK(server.exchange(chunked + "5\r\nhello\r\n0\r\nA: " + endless).starts_with("HTTP/1.1 400 "));
+  // A route that takes no body at all is no other way in.
+  CHECK(
+      server.exchange(request("GET /things/1", "Transfer-Encoding: chunked\r\n") + "0;x=" + endless)
+          .starts_with("HTTP/1.1 400 "));
+  const std::string bearable(1024, 'a');
+  CHECK(has(server.exchange(chunked + "5;x=" + bearable + "\r\nhello\r\n0\r\nA: " + bearable +
+                            "\r\n\r\n"),
+            "[hello]"));
+}
+
 TEST_CASE("a client that dribbles its header is cut at the deadline") {
   ServerOptions options;
   options.header_timeout = std::chrono::seconds{1};

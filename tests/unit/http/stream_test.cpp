@@ -357,6 +357,18 @@ TEST_CASE("a streamed body above the cap is 413, malformed chunks are 400") {
   CHECK(count(bad, "HTTP/1.1 ") == 1);
 }
 
+TEST_CASE("the framing of a streamed body that never ends is refused and not kept") {
+  Seen seen;
+  ServerOptions options;
+  options.header_bytes_max = 4096;
+  options.body_timeout = std::chrono::seconds{5};
+  const TestServer server{options, stream_endpoints(seen)};
+  const std::string endless(64 * 1024, 'a');
+  const std::string head = request("POST /count", chunked_head);
+  CHECK(server.exchange(head + "5;x=" + endless).starts_with("HTTP/1.1 400 "));
+  CHECK(server.exchange(head + "5\r\nhello\r\n0\r\nA: " + endless).starts_with("HTTP/1.1 400 "));
+}
+
 TEST_CASE("a body that dribbles or breaks off is cut, and the handler hears it") {
   for (const bool leaves : {false, true}) {
     Seen seen;
