@@ -48,9 +48,17 @@ struct SinkResult {
 
 }  // namespace
 
+bool must_sync(const Batch& group) noexcept {
+  bool found = false;
+  group.for_each([&found](Batch::Kind, Family family, std::string_view, std::string_view) {
+    found = found || family == Family::registry || family == Family::admin;
+  });
+  return found;
+}
+
 struct Committer::Impl {
   Impl(KvStore& kv_store, CommitterOptions committer_options)
-      : store(kv_store), options(committer_options) {}
+      : store(kv_store), options(std::move(committer_options)) {}
 
   void submit(Entry entry);
   void run();
@@ -63,6 +71,8 @@ struct Committer::Impl {
   void count_commit(Clock::duration time, std::size_t batches);
   void complete(std::size_t first, std::size_t last, const Status& status);
   void sync_if_due(bool at_end);
+  void note_unsynced(std::size_t bytes);
+  void note_synced();
   void mark_broken(const Status& status);
   void fail_taken();
   void try_recovery();
@@ -72,6 +82,8 @@ struct Committer::Impl {
   const CommitterOptions options;
   CommitterStatistics statistics;
   std::atomic<bool> healthy{true};
+  /// When the oldest write that is not synced ended, by Clock; 0: there is none.
+  std::atomic<Clock::rep> unsynced_since{0};
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -86,10 +98,11 @@ struct Committer::Impl {
   std::vector<SinkResult> sinks;
   Batch group;
   bool under_load = false;
-  bool is_dirty = false;         ///< written and not synced, with SyncMode::interval
-  Clock::time_point sync_due{};  ///< when is_dirty
+  bool is_dirty = false;         ///< written and not synced
+  Clock::time_point sync_due{};  ///< when is_dirty; max(): at the end
   Status refusal;                ///< what submitters hear while broken
   Clock::time_point retry_at{};
+  Clock::time_point broken_at{};
   std::chrono::milliseconds retry_pause{0};
 };
 
@@ -142,7 +155,7 @@ void Committer::Impl::run() {
 /// Returns when there is a batch, the end, a sync that is due or a reopening that is due.
 void Committer::Impl::wait_for_work(std::unique_lock<std::mutex>& lock) {
   const auto has_work = [this] { return stopping || !queue.empty(); };
-  const bool has_deadline = is_dirty || !healthy;
+  const bool has_deadline = !healthy || (is_dirty && sync_due != Clock::time_point::max());
   const Clock::time_point deadline = healthy ? sync_due : retry_at;
   while (!has_work()) {
     is_waiting = true;
@@ -219,15 +232,37 @@ Status Committer::Impl::write_group() {
   if (group.empty()) {
     return {};
   }
-  Status status = store.write(group, options.sync == SyncMode::commit);
+  const bool synced = options.sync == SyncMode::commit || must_sync(group);
+  Status status = store.write(group, synced);
   if (status.ok()) {
     retry_pause = std::chrono::milliseconds{0};
-    if (options.sync == SyncMode::interval && !is_dirty) {
-      is_dirty = true;
-      sync_due = Clock::now() + options.interval;
+    if (synced) {
+      note_synced();
+    } else {
+      note_unsynced(group.size_bytes());
     }
   }
   return status;
+}
+
+void Committer::Impl::note_unsynced(std::size_t bytes) {
+  const Clock::time_point now = Clock::now();
+  if (!is_dirty) {
+    is_dirty = true;
+    sync_due =
+        options.sync == SyncMode::interval ? now + options.interval : Clock::time_point::max();
+  }
+  statistics.unsynced_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  if (unsynced_since.load(std::memory_order_relaxed) == 0) {
+    unsynced_since.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+}
+
+/// A sync takes everything with it that was written before.
+void Committer::Impl::note_synced() {
+  is_dirty = false;
+  unsynced_since.store(0, std::memory_order_relaxed);
+  statistics.unsynced_bytes.store(0, std::memory_order_relaxed);
 }
 
 void Committer::Impl::count_commit(Clock::duration time, std::size_t batches) {
@@ -280,8 +315,9 @@ void Committer::Impl::sync_if_due(bool at_end) {
     return;
   }
   const Status status = store.sync();
-  is_dirty = false;
-  if (!status.ok()) {
+  if (status.ok()) {
+    note_synced();
+  } else {
     mark_broken(status);
   }
 }
@@ -289,7 +325,12 @@ void Committer::Impl::sync_if_due(bool at_end) {
 void Committer::Impl::mark_broken(const Status& status) {
   statistics.failures.fetch_add(1, std::memory_order_relaxed);
   healthy = false;
+  // What was acknowledged and not synced stays in doubt until the store is open again: reopening
+  // writes it to new, synced files.
   is_dirty = false;
+  broken_at = Clock::now();
+  options.log(status.code == StatusCode::corruption ? "store_damaged" : "store_failed",
+              status.detail);
   refusal.code = status.code == StatusCode::full ? StatusCode::full : StatusCode::closed;
   refusal.detail = "the store is being reopened after a failure: " + status.detail;
   // At once the first time; a store that breaks again before a batch was stored has to wait.
@@ -312,10 +353,14 @@ void Committer::Impl::try_recovery() {
     return;
   }
   statistics.reopens.fetch_add(1, std::memory_order_relaxed);
+  note_synced();
   under_load = false;
   healthy = true;
+  const auto down = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - broken_at);
+  options.log("store_recovered", "opened again after " + std::to_string(down.count()) + " ms");
 }
 
+/// Synced: it stands for everything that reopening has brought back.
 Status Committer::Impl::probe() {
   group.clear();
   group.put(Family::meta, probe_key, "1");
@@ -323,7 +368,7 @@ Status Committer::Impl::probe() {
 }
 
 Committer::Committer(KvStore& store, CommitterOptions options)
-    : impl_(std::make_unique<Impl>(store, options)) {
+    : impl_(std::make_unique<Impl>(store, std::move(options))) {
   impl_->thread = std::thread([this] { impl_->run(); });
 }
 
@@ -375,6 +420,16 @@ bool Committer::over_limit() const noexcept {
 
 bool Committer::healthy() const noexcept {
   return impl_->healthy;
+}
+
+std::chrono::nanoseconds Committer::loss_window() const noexcept {
+  const Clock::rep since = impl_->unsynced_since.load(std::memory_order_relaxed);
+  return since == 0 ? Clock::duration::zero()
+                    : Clock::now().time_since_epoch() - Clock::duration(since);
+}
+
+SyncMode Committer::sync_mode() const noexcept {
+  return impl_->options.sync;
 }
 
 const CommitterStatistics& Committer::statistics() const noexcept {

@@ -16,9 +16,14 @@ namespace skerry::storage {
 
 enum class SyncMode : std::uint8_t {
   commit,    ///< completions come after the sync: acknowledged means stored
-  interval,  ///< a sync every `interval`; a crash may lose that much
-  none,      ///< the operating system decides
+  interval,  ///< a sync every `interval`; a power cut may lose that much
+  none,      ///< the operating system decides; a sync only at the end
 };
+
+/// In every mode a group that changes who may do what (Family::registry, Family::admin) is synced
+/// before anybody hears of it: a revocation that was confirmed does not depend on a setting for
+/// telemetry. The end of a process (kill -9) loses nothing in any mode, only that of the machine.
+bool must_sync(const Batch& group) noexcept;
 
 struct CommitterOptions {
   SyncMode sync = SyncMode::commit;
@@ -27,6 +32,10 @@ struct CommitterOptions {
   std::size_t queue_bytes_max = 64 * 1024 * 1024;  ///< see over_limit()
   std::chrono::milliseconds retry_first{100};      ///< wait between attempts to reopen: first …
   std::chrono::milliseconds retry_longest{5000};   ///< … doubled each time up to this
+  /// Hears when the store breaks ("store_failed", or "store_damaged" when what is on disk does not
+  /// check out) and when it is well again ("store_recovered"). On the committer's thread.
+  std::function<void(std::string_view event, std::string_view detail)> log =
+      [](std::string_view, std::string_view) {};
 };
 
 /// Upper bounds of the commit time histogram; the last bucket has none.
@@ -48,6 +57,7 @@ struct CommitterStatistics {
   std::atomic<std::uint64_t> reopens{0};              ///< reopenings that ended well
   std::atomic<std::uint64_t> commit_microseconds{0};  ///< sum of the time in write and sync
   std::atomic<std::uint64_t> queued_bytes{0};
+  std::atomic<std::uint64_t> unsynced_bytes{0};  ///< acknowledged and not on stable storage yet
   /// Commits by the time they took, not cumulative; see commit_time_bounds.
   std::array<std::atomic<std::uint64_t>, commit_time_bounds.size() + 1> commit_time_counts{};
 };
@@ -99,6 +109,13 @@ class Committer {
   /// False while the store is broken and being reopened: durable work ends as an error meanwhile.
   /// True again, without a restart, when reopening and a write to Family::meta have succeeded.
   bool healthy() const noexcept;
+
+  /// How old the oldest write is that was acknowledged and not synced since: what a power cut of
+  /// this moment would lose. 0 with SyncMode::commit. With SyncMode::none an upper bound: what the
+  /// operating system has written by itself is not known. Any thread.
+  std::chrono::nanoseconds loss_window() const noexcept;
+
+  SyncMode sync_mode() const noexcept;
 
   const CommitterStatistics& statistics() const noexcept;
 

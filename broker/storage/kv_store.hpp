@@ -118,6 +118,14 @@ class KvStore {
   /// families that may expire. Blocks for as long as rewriting the range takes.
   virtual Status compact(Family family, const KeyRange& range) = 0;
 
+  /// Gives the space of what was erased since the last call back to the disk, family by family, as
+  /// far as rewriting what is left of a family is worth it and fits into `free_bytes`. For when
+  /// space runs low; the engine does the same in its own time. Blocks; not the committer's thread.
+  virtual Status reclaim(std::uint64_t free_bytes) {
+    static_cast<void>(free_bytes);
+    return {};
+  }
+
   /// Bytes on disk, for metrics; 0 for the in-memory store. Any thread.
   virtual std::uint64_t size_bytes() const = 0;
 };
@@ -128,6 +136,9 @@ struct RocksOptions {
   std::size_t block_cache_bytes = 8 * 1024 * 1024;    ///< for blocks of files, indexes and filters
   /// How long reopen() waits for iterators and snapshots that others still hold.
   std::chrono::milliseconds reopen_wait{2000};
+  /// When opened first: passes over records of the log that do not check out, instead of ending the
+  /// log there; see salvage.hpp.
+  bool skip_damaged_log = false;
   /// Gets the engine's own warnings and errors, one line each; may be called by any thread.
   std::function<void(std::string_view)> log = [](std::string_view) {};
 };

@@ -2,7 +2,9 @@
 // on what it finds on disk.
 #include "storage/rocks_engine.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -32,7 +34,17 @@ Status make_directory(const std::string& directory) {
             "cannot create the data directory " + directory + ": " +
                 std::generic_category().message(code)};
   }
-  return {};
+  // What the engine syncs in it is of no use when the directory itself is lost.
+  const std::string parent = fs::absolute(directory).parent_path().string();
+  const int descriptor = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
+  const int code = errno;
+  if (descriptor >= 0) {
+    ::close(descriptor);
+  }
+  return synced ? Status{}
+                : Status{StatusCode::io_error, "cannot sync the directory " + parent + ": " +
+                                                   std::generic_category().message(code)};
 }
 
 /// Without CURRENT the engine would start anew and delete the files it no longer knows of.

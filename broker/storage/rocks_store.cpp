@@ -5,6 +5,9 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <limits>
@@ -12,6 +15,7 @@
 #include <shared_mutex>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "storage/rocks_engine.hpp"
 #include "storage/rocks_iterator.hpp"
@@ -79,8 +83,10 @@ class RocksStore final : public KvStore {
     retention_->set(std::move(filter));
   }
   Status compact(Family family, const KeyRange& range) override;
+  Status reclaim(std::uint64_t free_bytes) override;
 
  private:
+  Status reclaim_family(const Engine& engine, Family family, std::uint64_t free_bytes);
   std::shared_ptr<const Engine> current() const {
     const std::shared_lock lock(engine_mutex_);
     return engine_;
@@ -100,6 +106,10 @@ class RocksStore final : public KvStore {
   rocksdb::WriteBatch write_batch_;
   WriteObserver* observer_ = nullptr;
   Status broken_;  ///< the first failure since the engine was opened
+  /// The same for those who do not hold write_mutex_ and would have a broken engine work on.
+  std::atomic<bool> is_broken_{false};
+  /// Records erased since the family was last reclaimed.
+  std::array<std::atomic<std::uint64_t>, family_count> erased_{};
 };
 
 void RocksStore::install(std::unique_ptr<Engine> engine) {
@@ -124,6 +134,7 @@ void RocksStore::fill_write_batch(const Engine& engine, const Batch& batch) {
             checked(write_batch_.Put(handle, slice(key), slice(value)));
             break;
           case Batch::Kind::erase:
+            erased_[static_cast<std::size_t>(family)].fetch_add(1, std::memory_order_relaxed);
             checked(is_put_once(family) ? write_batch_.SingleDelete(handle, slice(key))
                                         : write_batch_.Delete(handle, slice(key)));
             break;
@@ -131,6 +142,7 @@ void RocksStore::fill_write_batch(const Engine& engine, const Batch& batch) {
             // The engine would take a range that ends before it begins into its log and then fail
             // on it.
             if (key < value) {
+              erased_[static_cast<std::size_t>(family)].fetch_add(1, std::memory_order_relaxed);
               checked(write_batch_.DeleteRange(handle, slice(key), slice(value)));
             }
             break;
@@ -141,6 +153,7 @@ void RocksStore::fill_write_batch(const Engine& engine, const Batch& batch) {
 Status RocksStore::finish_write(const rocksdb::Status& status, std::string_view what) {
   if (!status.ok()) {
     broken_ = status_from(status, what);
+    is_broken_ = true;
     return broken_;
   }
   return {};
@@ -246,6 +259,7 @@ Status RocksStore::reopen() {
   }
   install(std::move(opened.engine));
   broken_ = {};
+  is_broken_ = false;
   if (observer_ != nullptr) {
     observer_->reopened();
   }
@@ -254,7 +268,7 @@ Status RocksStore::reopen() {
 
 Status RocksStore::compact(Family family, const KeyRange& range) {
   const auto engine = current();
-  if (engine == nullptr) {
+  if (engine == nullptr || is_broken_) {
     return closed_status();
   }
   rocksdb::CompactRangeOptions options;
@@ -267,6 +281,62 @@ Status RocksStore::compact(Family family, const KeyRange& range) {
                                                      range.from.empty() ? nullptr : &from,
                                                      range.to.empty() ? nullptr : &to),
                      "compaction");
+}
+
+/// Rewriting a family is worth it when a fifth of what it held is gone.
+constexpr std::uint64_t reclaim_share = 5;
+
+Status RocksStore::reclaim_family(const Engine& engine, Family family, std::uint64_t free_bytes) {
+  rocksdb::ColumnFamilyHandle* const handle = engine.handle(family);
+  std::atomic<std::uint64_t>& count = erased_[static_cast<std::size_t>(family)];
+  const std::uint64_t erased = count.load(std::memory_order_relaxed);
+  std::uint64_t keys = 0;
+  std::uint64_t bytes = 0;
+  engine.database().GetIntProperty(handle, rocksdb::DB::Properties::kEstimateNumKeys, &keys);
+  engine.database().GetIntProperty(handle, rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
+  const std::uint64_t left = bytes / (keys + erased + 1) * (keys + 1);
+  if (erased * reclaim_share < keys + erased || left > free_bytes) {
+    return {};
+  }
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  const rocksdb::Status done = engine.database().CompactRange(options, handle, nullptr, nullptr);
+  if (done.ok()) {
+    count.fetch_sub(erased, std::memory_order_relaxed);
+  }
+  return status_from(done, "compaction");
+}
+
+Status RocksStore::reclaim(std::uint64_t free_bytes) {
+  const auto engine = current();
+  const bool erased = std::any_of(erased_.begin(), erased_.end(),
+                                  [](const auto& count) { return count.load() > 0; });
+  if (engine == nullptr || is_broken_) {
+    return closed_status();
+  }
+  if (!erased) {
+    return {};
+  }
+  // All families at once, since the log goes only when none needs it any more.
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  for (std::uint8_t index = 0; index < family_count; ++index) {
+    handles.push_back(engine->handle(static_cast<Family>(index)));
+  }
+  const rocksdb::Status flushed = engine->database().Flush(rocksdb::FlushOptions(), handles);
+  if (!flushed.ok()) {
+    return status_from(flushed, "flush");
+  }
+  for (std::uint8_t index = 0; index < family_count; ++index) {
+    const auto family = static_cast<Family>(index);
+    if (erased_[index].load(std::memory_order_relaxed) == 0) {
+      continue;
+    }
+    if (Status status = reclaim_family(*engine, family, free_bytes); !status.ok()) {
+      return status;
+    }
+  }
+  return {};
 }
 
 std::uint64_t RocksStore::size_bytes() const {
@@ -290,8 +360,11 @@ OpenedStore open_rocks_store(const RocksOptions& options) {
   if (!opened.status.ok()) {
     return {std::move(opened.status), nullptr};
   }
+  RocksOptions later = options;
+  later.skip_damaged_log = false;
   return {{},
-          std::make_unique<RocksStore>(options, std::move(retention), std::move(opened.engine))};
+          std::make_unique<RocksStore>(std::move(later), std::move(retention),
+                                       std::move(opened.engine))};
 }
 
 }  // namespace skerry::storage

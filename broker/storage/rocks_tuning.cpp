@@ -105,7 +105,9 @@ rocksdb::DBOptions engine_options(const RocksOptions& options) {
   engine.info_log = make_engine_logger(options.log);
   engine.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   engine.listeners.push_back(make_engine_listener(options.log));
-  engine.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  engine.wal_recovery_mode = options.skip_damaged_log
+                                 ? rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
+                                 : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   // Replayed records are flushed to new, synced files before the store is used: what a failed sync
   // left only in the page cache thereby reaches the disk.
   engine.avoid_flush_during_recovery = false;

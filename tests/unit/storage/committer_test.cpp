@@ -92,7 +92,7 @@ class GatedStore final : public KvStore {
 
 Batch one(std::string_view key, std::string_view value = "") {
   Batch batch;
-  batch.put(Family::registry, key, value);
+  batch.put(Family::sessions, key, value);
   return batch;
 }
 
@@ -213,7 +213,7 @@ TEST_CASE("a failure reaches its whole group, and neither earlier nor later ones
   CHECK(ends.wait() == std::vector<StatusCode>{ok, io_error, io_error});
   wait_until_healthy(committer);
   CHECK(committer.write_and_wait(one("after")).ok());
-  CHECK(contents(store, Family::registry, {}).size() == 3);
+  CHECK(contents(store, Family::sessions, {}).size() == 3);
   CHECK(committer.statistics().failures == 1);
   CHECK(committer.statistics().reopens == 1);
 }
@@ -231,7 +231,7 @@ TEST_CASE("what is queued behind a group that fails is not stored either") {
   CHECK(ends.wait() == std::vector<StatusCode>{io_error, io_error});
   store.memory->heal();
   wait_until_healthy(committer);
-  CHECK(contents(store, Family::registry).empty());
+  CHECK(contents(store, Family::sessions).empty());
 }
 
 TEST_CASE("a broken store refuses at once and is taken up again without a restart") {
@@ -253,7 +253,7 @@ TEST_CASE("a broken store refuses at once and is taken up again without a restar
   store.memory->heal();
   wait_until_healthy(committer);
   CHECK(committer.write_and_wait(one("3")).ok());
-  CHECK(contents(store, Family::registry).size() == 1);
+  CHECK(contents(store, Family::sessions).size() == 1);
 }
 
 TEST_CASE("a broken committer ends what was submitted before it goes") {
@@ -277,7 +277,7 @@ TEST_CASE("with an interval, completions come before the sync and the sync follo
     CHECK(committer.write_and_wait(one("1")).ok());
     store.wait_for_syncs(1);
     store.memory->forget_unsynced();
-    CHECK(contents(store, Family::registry).size() == 1);
+    CHECK(contents(store, Family::sessions).size() == 1);
   }
   SUBCASE("at the latest when the committer goes") {
     options.interval = 1h;
@@ -287,14 +287,14 @@ TEST_CASE("with an interval, completions come before the sync and the sync follo
     }
     store.wait_for_syncs(1);
     store.memory->forget_unsynced();
-    CHECK(contents(store, Family::registry).size() == 1);
+    CHECK(contents(store, Family::sessions).size() == 1);
   }
   SUBCASE("a crash before it loses the interval") {
     options.interval = 1h;
     Committer committer(store, options);
     CHECK(committer.write_and_wait(one("1")).ok());
     store.memory->forget_unsynced();
-    CHECK(contents(store, Family::registry).empty());
+    CHECK(contents(store, Family::sessions).empty());
   }
   SUBCASE("a sync that fails is a failure of the store") {
     options.interval = 0ms;
@@ -321,7 +321,7 @@ TEST_CASE("the committer writes what was submitted before it goes") {
     }
   }
   CHECK(ends.wait() == std::vector<StatusCode>(1000, ok));
-  CHECK(contents(store, Family::registry).size() == 1000);
+  CHECK(contents(store, Family::sessions).size() == 1000);
 }
 
 TEST_CASE("queued bytes are counted and limited, and the statistics add up") {
@@ -395,7 +395,7 @@ TEST_CASE("many threads submit at once and each keeps its order") {
     CHECK(submitter.in_order);
     CHECK(submitter.last == batches_each);
   }
-  for (const auto& [key, value] : contents(*store, Family::registry)) {
+  for (const auto& [key, value] : contents(*store, Family::sessions)) {
     CHECK(value == std::to_string(batches_each));
   }
 }
@@ -413,7 +413,7 @@ TEST_CASE("a finish sees its batch in the order of the disk, and its failure is 
         if (index == 7) {
           return Status{StatusCode::corruption, "no place for this one"};
         }
-        batch.put(Family::registry, "key" + std::to_string(index), std::to_string(place));
+        batch.put(Family::sessions, "key" + std::to_string(index), std::to_string(place));
         return Status{};
       });
     }
@@ -423,8 +423,8 @@ TEST_CASE("a finish sees its batch in the order of the disk, and its failure is 
   for (std::size_t index = 0; index < codes.size(); ++index) {
     CHECK(codes[index] == (index == 7 ? StatusCode::corruption : ok));
   }
-  CHECK(value_of(*memory, Family::registry, "key19") == "20");
-  CHECK(contents(*memory, Family::registry).size() == 19);
+  CHECK(value_of(*memory, Family::sessions, "key19") == "20");
+  CHECK(contents(*memory, Family::sessions).size() == 19);
 }
 
 TEST_CASE("a finish is not asked while the store is broken") {
@@ -435,7 +435,7 @@ TEST_CASE("a finish is not asked while the store is broken") {
   int asked = 0;
   const auto finish = [&asked](Batch& batch) {
     ++asked;
-    batch.put(Family::registry, "key", "value");
+    batch.put(Family::sessions, "key", "value");
     return Status{};
   };
   committer.submit(one("a"), ends.expect("first"), finish);
