@@ -60,6 +60,7 @@ struct alignas(64) Counters {
   Counter broker_messages;  ///< published by the broker itself
   Counter rights_ended;     ///< sessions that lost a right they had, and what hung on it
   Counter commit_failures;
+  Counter durable_refused;  ///< durable work refused because disk space had run low
   Counter reads_paused;  ///< times a connection was not read because we were behind
   Counter dropped[static_cast<int>(DropReason::count_)];
 };

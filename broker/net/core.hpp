@@ -77,6 +77,10 @@ class Core final : public shard::Outside {
   void send(CoreIndex to, shard::MailBatch mail) override;
   void commit(storage::Batch batch, std::uint64_t ticket) override;
   bool congested() const noexcept override { return congested_; }
+  bool space_low() const noexcept override {
+    const std::atomic<bool>* const low = common_.options.space_low;
+    return low != nullptr && low->load(std::memory_order_relaxed);
+  }
   bool mailbox_full(CoreIndex core) const noexcept override;
   void log(int level, std::string_view event, std::string_view client,
            std::string_view detail) override;

@@ -46,6 +46,8 @@ struct ServerOptions {
   plugin::MessageTap* tap = nullptr;  ///< may be null
   plugin::AuditLog* audit = nullptr;  ///< hears of what is refused; may be null
   storage::Committer* committer = nullptr;
+  /// Disk space has run low (storage::SpaceWatch); may be null.
+  const std::atomic<bool>* space_low = nullptr;
   std::function<std::string(std::size_t bytes)> random;  ///< any thread
   /// Asked on the core just before a session opens, since rights may have ended while the
   /// connection was carried from core to core, again by AdminView::reevaluate() and at start for

@@ -15,7 +15,7 @@ enum class TapVerdict : std::uint8_t {
   not_mine,  ///< nothing to do with this topic
   stored,    ///< writes are in the batch: the acknowledgement waits for the commit
   rejected,  ///< the content is unusable: PUBACK 0x99 in MQTT 5 (payload_format_invalid)
-  busy,      ///< cannot take it now: PUBACK 0x97; the message is not routed
+  busy,      ///< cannot take it now: PUBACK 0x97, not routed; at QoS 0 it is routed and not stored
 };
 
 struct TapResult {

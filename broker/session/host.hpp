@@ -50,6 +50,9 @@ class Host {
   /// The recipient has the message (or it was given up): it is ticked off in storage.
   virtual void finish(Session& session, Delivery& delivery) = 0;
 
+  /// The session has more to do than one turn should take: pump() is wanted in the next one.
+  virtual void pump_later(Session& session) { static_cast<void>(session); }
+
   /// The session ends its connection by itself: DISCONNECT with `reason` when the version has it,
   /// then close. The session is detached (and removed when it does not persist) before this
   /// returns, so it must not touch itself afterwards.

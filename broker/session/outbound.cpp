@@ -11,6 +11,13 @@ namespace skerry::session {
 
 using State = Delivery::State;
 
+namespace {
+
+/// Messages of one queue that are dropped in one turn because they have expired.
+constexpr std::size_t expired_per_turn_max = 512;
+
+}  // namespace
+
 // What an earlier connection left open counts, too: it is sent before anything new.
 bool Session::can_send() const noexcept {
   return open_ && inflight_.size() < settings_.send_window &&
@@ -101,13 +108,26 @@ void Session::drop_front(DropReason reason) {
   host_.finish(*this, front);
 }
 
+std::size_t Session::drop_expired(std::size_t count_max, Now now) {
+  std::size_t dropped = 0;
+  while (dropped < count_max && !queue_.empty() && queue_.front().message->expired(now.wall)) {
+    drop_front(DropReason::expired);
+    ++dropped;
+  }
+  return dropped;
+}
+
 void Session::pump(Now now) {
   if (!open_) {
     return;
   }
   resend(now);
+  std::size_t expired = 0;
   while (!queue_.empty() && can_send()) {
     if (queue_.front().message->expired(now.wall)) {  // [MQTT-3.3.2-5]
+      if (expired++ == expired_per_turn_max) {
+        return host_.pump_later(*this);
+      }
       drop_front(DropReason::expired);
       continue;
     }

@@ -152,6 +152,9 @@ class Session {
   /// `publish` shows the content; `delivery.message` may be null when needs_message() is false.
   void deliver(Delivery delivery, const mqtt::Publish& publish, Now now);
 
+  /// Drops what has expired at the front of the queue, at most `count_max`; how many those were.
+  std::size_t drop_expired(std::size_t count_max, Now now);
+
   std::size_t queued_count() const noexcept { return queue_.size(); }
   std::size_t inflight_count() const noexcept { return inflight_.size(); }
   Ring<Delivery>& queue() noexcept { return queue_; }

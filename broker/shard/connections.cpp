@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "mqtt/codec.hpp"
 #include "shard/shard_impl.hpp"
+#include "shard/space.hpp"
 
 namespace skerry::shard {
 namespace {
@@ -88,6 +89,9 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
                                    request.client_id)) {
     return refuse(link, connect->version, mqtt::Reason::not_authorized,
                   "the will topic may not be published by this client");
+  }
+  if (refused_for_space(opens_durable(request, *connect))) {
+    return refuse(link, connect->version, mqtt::Reason::quota_exceeded, space_is_low);
   }
   const std::string key = session_key(request.identity.owner(), request.client_id);
   // Before the other goes, so that a device which takes over its own session is never offline.
@@ -343,6 +347,7 @@ void Shard::Impl::detach(Session& session, bool keep_will, Now now) {
     }
   }
   session.expires_at = now.steady + Seconds(session.expiry_seconds());
+  expiry_at = std::min(expiry_at, now.steady + Seconds(1));
   store_session(session, false, now);
   arm(session);
   reset_session_counters();
@@ -360,16 +365,7 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
   session.subscriptions().clear();
   const DurableId durable = session.durable_id();
   for (Ring<Delivery>* ring : {&session.queue(), &session.inflight()}) {
-    for (std::size_t i = 0; i < ring->size(); ++i) {
-      Delivery& delivery = (*ring)[i];
-      const bool free = delivery.qos == mqtt::Qos::at_least_once || !delivery.sent_before;
-      if (delivery.group_core != session::no_core && free && delivery.message) {
-        return_to_group(delivery, session.id());  // what was sent at QoS 2 is not [MQTT-4.8.2-5]
-      } else if (delivery.state != Delivery::State::releasing) {  // then it is ticked off already
-        finish(session, delivery);
-      }
-    }
-    ring->reset();
+    let_go(session.id(), std::move(*ring));
   }
   if (durable != DurableId{}) {
     erase_records(durable);

@@ -13,6 +13,9 @@ namespace {
 /// How long what could not be stored waits, unless something else is stored before.
 constexpr Milliseconds store_again_after{500};
 
+/// A store that was away for a minute leaves many: so many go into the batch of one turn.
+constexpr std::size_t stored_again_per_turn = 512;
+
 }  // namespace
 
 GateId Shard::Impl::open_gate(Gate gate) {
@@ -147,7 +150,11 @@ void Shard::Impl::take_back(const Publication& publication) {
 void Shard::Impl::on_committed(std::uint64_t ticket, const storage::Status& status, Now now) {
   if (!status.ok()) {
     counters().commit_failures.add();
-    outside.log(3, "storing failed", "", status.detail);
+    // A disk that is full for a minute ends every turn's batch so: one line a second is enough.
+    if (now.steady >= failure_told_at + Seconds(1)) {
+      failure_told_at = now.steady;
+      outside.log(3, "storing failed", "", status.detail);
+    }
   }
   while (!waiting_for_commit.empty() && waiting_for_commit.front().ticket <= ticket) {
     TicketWaiter waiter = std::move(waiting_for_commit.front());
@@ -193,7 +200,9 @@ void Shard::Impl::on_write_failed(TicketWaiter& waiter, Now now) {
 
 void Shard::Impl::store_again(Now now) {
   store_again_at = SteadyTime::max();
-  for (const TicketWaiter& waiter : std::exchange(unstored, {})) {
+  for (std::size_t left = stored_again_per_turn; left > 0 && !unstored.empty(); --left) {
+    const TicketWaiter waiter = std::move(unstored.front());
+    unstored.pop_front();
     if (waiter.write == Write::removal) {
       remove_message(waiter.stored);
     } else if (waiter.write == Write::forget) {
@@ -202,7 +211,9 @@ void Shard::Impl::store_again(Now now) {
       tick_off(waiter.stored, waiter.id);
     }
   }
-  for (const DurableId id : std::exchange(unstored_records, {})) {
+  for (std::size_t left = stored_again_per_turn; left > 0 && !unstored_records.empty(); --left) {
+    const DurableId id = *unstored_records.begin();
+    unstored_records.erase(unstored_records.begin());
     const auto group = group_states.find(id);
     if (Session* session = find_durable(id)) {
       store_session(*session, session->connected(), now);
@@ -212,6 +223,9 @@ void Shard::Impl::store_again(Now now) {
     } else {
       erase_records(id);
     }
+  }
+  if (!unstored.empty() || !unstored_records.empty()) {
+    store_again_at = now.steady;  // the rest with the next turns
   }
 }
 

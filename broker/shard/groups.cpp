@@ -169,7 +169,9 @@ void Shard::Impl::end_group(GroupState& state) {
 void Shard::Impl::drop_waiting(const GroupState& state, const Groups::Waiting& entry,
                                DropReason reason) {
   counters().dropped[static_cast<int>(reason)].add();
-  if (entry.stored) {
+  if (reason == DropReason::no_member) {  // the group has ended, and may have had many
+    let_go(entry.stored, state.number);
+  } else if (entry.stored) {
     tick_off(entry.stored, state.number);
   }
 }

@@ -30,6 +30,9 @@ class Outside {
     return false;
   }
 
+  /// Disk space has run low: work that would take more of it is refused, erasures go on.
+  virtual bool space_low() const noexcept { return false; }
+
   /// One line for the log. `level`: 0 debug, 1 information, 2 warning, 3 error.
   virtual void log(int level, std::string_view event, std::string_view client,
                    std::string_view detail) = 0;

@@ -172,6 +172,10 @@ void Shard::Impl::end_of_turn(Now now) {
   if (!retained_scans.empty()) {
     step_retained_scans(now);
   }
+  if (has_slices()) {
+    step_pumps(now);
+    step_letting_go();
+  }
   if (!early_tick_offs.empty()) {
     retry_at = std::min(retry_at, now.steady + Milliseconds(5));
   }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "shard/shard_impl.hpp"
+#include "shard/space.hpp"
 
 namespace skerry::shard {
 namespace {
@@ -120,12 +121,16 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
     return {.reason = tells_reason ? mqtt::Reason::payload_format_invalid : mqtt::Reason::success,
             .what = tapped.what};
   }
-  if (tapped.verdict == plugin::TapVerdict::busy) {
+  const bool answered = packet.qos != mqtt::Qos::at_most_once;
+  if (tapped.verdict == plugin::TapVerdict::busy && answered) {
     return {.reason = mqtt::Reason::quota_exceeded, .what = tapped.what};
+  }
+  if (answered && outside.space_low() && refused_for_space(takes_space(from, packet))) {
+    return {.reason = mqtt::Reason::quota_exceeded, .what = space_is_low};
   }
   const bool stored_by_tap = tapped.verdict == plugin::TapVerdict::stored;
   const GateId gate = route(packet, {.from = &from, .stored_by_tap = stored_by_tap}, now);
-  if (packet.qos != mqtt::Qos::at_most_once || stored_by_tap) {
+  if (answered || stored_by_tap) {
     watch_congestion(from, now);
   }
   PublishOutcome outcome = settle(gate);
@@ -160,7 +165,9 @@ GateId Shard::Impl::route(const mqtt::Publish& packet, const RouteOptions& how, 
     gate = gate_for(from, gate);
     wait_for_commit(gate);
   }
-  if (packet.retain) {
+  // At QoS 0 a message need not be retained; the older one stays [MQTT-3.3.1-8].
+  const bool from_client = from != nullptr && !answered && !packet.payload.empty();
+  if (packet.retain && !refused_for_space(from_client)) {
     const bool heard = answered || gate != GateId{};
     if (heard) {
       gate = gate_for(from, gate);

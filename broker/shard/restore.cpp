@@ -271,6 +271,7 @@ void Shard::Impl::start(Now now) {
   options.restore.reset();
   post_to_others([] { return mail::Started{}; });
   sweep_at = retained.count() > 0 ? now.steady : SteadyTime::max();
+  expiry_at = sessions.empty() ? SteadyTime::max() : now.steady + Seconds(1);
   reset_session_counters();
   counters().subscriptions.set(filters.size());
   counters().retained_messages.set(retained.count());

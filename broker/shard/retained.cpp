@@ -140,11 +140,13 @@ void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
       continue;
     }
     const DurableId durable = session->durable_id();
-    if (durable != DurableId{}) {
+    // While space is low it waits in memory only: it was not acknowledged to anybody as queued.
+    const bool stores = durable != DurableId{} && !refused_for_space(true);
+    if (stores) {
       flow.stored = store_for(*session, block,
                               {durable, how.qos, true, {identifiers.begin(), identifiers.end()}});
     }
-    deliver_to(*session, how, flow, {durable, durable != DurableId{}}, now);
+    deliver_to(*session, how, flow, {durable, stores}, now);
   }
 }
 

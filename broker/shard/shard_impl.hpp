@@ -96,6 +96,7 @@ struct Shard::Impl final : session::Host {
   ~Impl();
 
   // session::Host
+  void pump_later(Session& session) override { to_pump.push_back(session.id()); }
   const Limits& limits() const noexcept override { return options.limits; }
   Counters& counters() noexcept override { return *options.counters; }
   PublishOutcome publish(Session& from, const mqtt::Publish& packet, Now now) override;
@@ -172,6 +173,26 @@ struct Shard::Impl final : session::Host {
   void deliver_held(Publication& publication, Now now);
   bool wants_storage(Interests cores) const;
 
+  // space.cpp: what is refused while disk space is low.
+  bool takes_space(const Session& from, const mqtt::Publish& packet);
+  bool opens_durable(const ConnectRequest& request, const mqtt::Connect& connect) const;
+  bool refused_for_space(bool takes) {
+    const bool refused = takes && outside.space_low();
+    counters().durable_refused.add(refused ? 1 : 0);
+    return refused;
+  }
+
+  // letting_go.cpp: the end of long queues, in slices.
+  void let_go(std::uint64_t session, Ring<Delivery> deliveries);
+  void let_go(const StoredPtr& stored, DurableId recipient);
+  void step_letting_go();
+  void release(Delivery& delivery, std::uint64_t session);
+  void step_expiry(Now now);
+  void step_pumps(Now now);
+  bool has_slices() const noexcept {
+    return !leaving.empty() || !late_tick_offs.empty() || !to_pump.empty();
+  }
+
   // broker_message.cpp
   void publish_by_broker(const plugin::BrokerMessage& message, MessageStored done, Now now);
   void broker_message_stored(GateId gate, bool failed);
@@ -181,6 +202,7 @@ struct Shard::Impl final : session::Host {
   bool judge_again(Session& session, Now now);
   bool judge_subscriptions(Session& session, Now now);
   bool end_right(Session& session, plugin::Standing::State state, Now now);
+  std::size_t judged_deliveries = 0;  ///< in this call of reevaluate()
   void drop_unreceivable(Session& session);
   void end_session(Session& session, mqtt::Reason reason, CloseCause cause, Now now);
 
@@ -363,7 +385,7 @@ struct Shard::Impl final : session::Host {
   Ring<TicketWaiter> waiting_for_commit;
   void erase_doubtful_ids();
   std::set<std::string> doubtful_ids;  ///< inbound packet ids of refused messages, as keys
-  std::vector<TicketWaiter> unstored;  ///< tick-offs and removals that failed
+  Ring<TicketWaiter> unstored;         ///< tick-offs and removals that failed
   void forget_again(DurableId id, mqtt::PacketId packet_id);
   std::set<DurableId> unstored_records;  ///< sessions and groups that differ from their records
   SteadyTime store_again_at = SteadyTime::max();
@@ -373,6 +395,16 @@ struct Shard::Impl final : session::Host {
     StoredPtr stored;
     DurableId recipient;
   };
+  /// Queues of sessions that have ended, and what groups that have ended had waiting.
+  struct Leaving {
+    std::uint64_t session;
+    Ring<Delivery> deliveries;
+  };
+  Ring<Leaving> leaving;
+  Ring<TickOff> late_tick_offs;
+  std::vector<SessionId> to_pump;  ///< have more to do than a turn should take
+  std::string expiry_from;         ///< key of the session at which step_expiry() goes on
+  SteadyTime expiry_at = SteadyTime::max();
   std::vector<TickOff> early_tick_offs;  ///< acknowledged before the message itself was stored
 
   std::unordered_map<GateId, MessageStored> broker_messages;  ///< whom their gates answer
@@ -400,6 +432,7 @@ struct Shard::Impl final : session::Host {
   SteadyTime sweep_at = SteadyTime::max();  ///< next look for expired retained messages
   std::uint64_t denials_in_second = 0;
   WallTime denial_second{};
+  SteadyTime failure_told_at{};  ///< when a failed commit was logged last
 };
 
 }  // namespace skerry::shard

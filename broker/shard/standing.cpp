@@ -13,6 +13,7 @@ using State = plugin::Standing::State;
 /// What one turn may take: asking costs about a microsecond, ending one some thirty.
 constexpr std::uint32_t sessions_per_slice = 512;
 constexpr std::uint32_t ends_per_slice = 32;
+constexpr std::size_t deliveries_per_slice = 4096;
 
 CloseCause cause_of(State state) noexcept {
   switch (state) {
@@ -140,6 +141,7 @@ bool Shard::Impl::judge_subscriptions(Session& session, Now now) {
 // What waits for the client although it may not have it any more. A QoS 2 message whose packet id
 // the client may know stays: its exchange must come to an end, and the client has seen it.
 void Shard::Impl::drop_unreceivable(Session& session) {
+  judged_deliveries += session.queued_count() + session.inflight_count();
   std::vector<Delivery> unwanted = session.take_undelivered([&](const Delivery& delivery) {
     return !authorized(session.identity(), plugin::Action::receive, delivery.message->topic(),
                        session.client_id());
@@ -167,6 +169,7 @@ void Shard::Impl::end_session(Session& session, mqtt::Reason reason, CloseCause 
 Shard::Reevaluation Shard::reevaluate(std::string_view owner, const std::string& after, Now now) {
   Impl& shard = *impl_;
   Reevaluation progress;
+  shard.judged_deliveries = 0;
   auto at = after.empty()
                 ? shard.sessions.lower_bound(owner.empty() ? std::string() : session_key(owner, {}))
                 : shard.sessions.upper_bound(after);
@@ -174,7 +177,8 @@ Shard::Reevaluation Shard::reevaluate(std::string_view owner, const std::string&
     if (!owner.empty() && owner_part(at->first) != owner) {
       return progress;
     }
-    if (looked == sessions_per_slice || progress.ended == ends_per_slice) {
+    if (looked == sessions_per_slice || progress.ended == ends_per_slice ||
+        shard.judged_deliveries >= deliveries_per_slice) {
       progress.done = false;
       return progress;
     }

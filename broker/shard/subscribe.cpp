@@ -56,6 +56,14 @@ mqtt::Reason Shard::Impl::subscribe_one(Session& from, const mqtt::SubscribeFilt
   }
   session::Subscription* known = from.find_subscription(wanted.filter);
   const bool is_new = known == nullptr;
+  const bool is_stored =
+      !is_new &&
+      encode_subscription(*known) ==
+          encode_subscription({.filter = {}, .options = wanted.options, .identifier = identifier});
+  // Clients repeat their subscriptions when they come back: that takes no space.
+  if (refused_for_space(from.durable_id() != DurableId{} && !is_stored)) {
+    return mqtt::Reason::quota_exceeded;
+  }
   if (is_new) {
     std::size_t bytes = wanted.filter.size();
     for (const session::Subscription& subscription : from.subscriptions()) {

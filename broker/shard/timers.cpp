@@ -44,8 +44,9 @@ SteadyTime Shard::Impl::next_deadline() const noexcept {
   if (cores_starting > 0) {
     return SteadyTime::max();
   }
-  SteadyTime next = std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at});
-  if (!retained_scans.empty() || !own_mail.empty()) {
+  SteadyTime next = std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at,
+                              expiry_at});
+  if (!retained_scans.empty() || !own_mail.empty() || has_slices()) {
     next = SteadyTime::min();
   }
   return next;
@@ -67,6 +68,9 @@ void Shard::Impl::on_timer(Now now) {
     retained.sweep(sweep_topics, now.wall);
     erase_expired_retained();
     sweep_at = retained.count() > 0 ? now.steady + sweep_every : SteadyTime::max();
+  }
+  if (expiry_at <= now.steady) {
+    step_expiry(now);
   }
   if (retry_at <= now.steady) {
     retry_at = SteadyTime::max();

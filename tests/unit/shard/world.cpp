@@ -24,9 +24,11 @@ struct World::Side final : Outside {
   }
   void commit(storage::Batch batch, std::uint64_t ticket) override {
     REQUIRE(ticket == ++last_ticket);
+    world.largest_batch = std::max(world.largest_batch, batch.count());
     world.commits_.push_back({core, ticket, std::move(batch)});
   }
   bool congested() const noexcept override { return world.congested; }
+  bool space_low() const noexcept override { return world.space_low; }
   void log(int, std::string_view event, std::string_view client, std::string_view what) override {
     if (world.log.size() < 10'000) {
       world.log.push_back(std::string(event).append(" ").append(client).append(" ").append(what));

@@ -202,6 +202,12 @@ class World {
   /// Lets virtual time pass, with everything that becomes due on the way.
   void advance(Milliseconds duration);
 
+  /// Lets virtual time pass and nothing happen.
+  void skip(Milliseconds duration) {
+    now_.steady += duration;
+    now_.wall += duration;
+  }
+
   /// Runs `turn` as a turn of `core`.
   void turn(CoreIndex core, const std::function<void(Shard&)>& turn);
 
@@ -218,6 +224,8 @@ class World {
   bool commits_held = false;  ///< run() writes nothing
   bool mail_held = false;     ///< run() delivers no mail
   bool congested = false;
+  bool space_low = false;
+  std::uint32_t largest_batch = 0;  ///< operations of the largest that a turn has handed over
   std::uint64_t crash_at_step = 0;  ///< throws Crashed at that step; 0: never
   struct Crashed {};
   void count_step();
