@@ -11,11 +11,15 @@ namespace {
 using boost::asio::awaitable;
 using Sources = std::shared_ptr<const HealthSources>;
 
-http::Response health(bool good, std::string_view word, const std::vector<std::string>& reasons) {
+http::Response health(bool good, std::string_view word, const std::vector<std::string>& reasons,
+                      const std::vector<std::string>& warnings = {}) {
   boost::json::object body;
   body["status"] = word;
   if (!reasons.empty()) {
     body["reasons"] = boost::json::array(reasons.begin(), reasons.end());
+  }
+  if (!warnings.empty()) {
+    body["warnings"] = boost::json::array(warnings.begin(), warnings.end());
   }
   return http::json_response(body, good ? 200 : 503);
 }
@@ -38,7 +42,10 @@ awaitable<http::Response> live(Sources sources) {
 
 awaitable<http::Response> ready(Sources sources) {
   const std::vector<std::string> reasons = sources->not_ready_reasons();
-  co_return health(reasons.empty(), reasons.empty() ? "ready" : "not ready", reasons);
+  const std::vector<std::string> warnings =
+      sources->warnings ? sources->warnings() : std::vector<std::string>{};
+  const char* const word = reasons.empty() ? "ready" : "not ready";
+  co_return health(reasons.empty(), word, reasons, warnings);
 }
 
 }  // namespace

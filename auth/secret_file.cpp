@@ -113,7 +113,7 @@ std::optional<std::string> read_file(const std::string& path, std::size_t bytes_
 void write_file(const std::string& path, std::string_view content, FileMode mode) {
   const std::string temporary = path + ".new";
   unlink(temporary.c_str());  // left by a crash; a fresh file gets the right mode from the start
-  {
+  try {
     const Descriptor descriptor{open(temporary.c_str(),
                                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                                      mode == FileMode::secret ? 0600 : 0644)};
@@ -124,6 +124,9 @@ void write_file(const std::string& path, std::string_view content, FileMode mode
     if (fsync(descriptor.get()) != 0) {
       fail("sync", temporary, errno);
     }
+  } catch (const std::runtime_error&) {
+    unlink(temporary.c_str());  // half a key is of no use, and the disk may be full
+    throw;
   }
   if (rename(temporary.c_str(), path.c_str()) != 0) {
     fail("replace", path, errno);

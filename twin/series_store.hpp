@@ -146,6 +146,7 @@ enum class AppendResult : std::uint8_t {
   device_full,  ///< a new series, and the device has as many as it may
   store_full,   ///< a new series, and there are as many as there may be
   overloaded,   ///< more samples wait for their chunks than may: try again later
+  no_space,     ///< the disk is nearly full: try again later
 };
 
 class SeriesStore {

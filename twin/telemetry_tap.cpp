@@ -227,6 +227,9 @@ TapResult TelemetryTap::on_publish(const plugin::Identity& publisher, const mqtt
       if (appended == AppendResult::overloaded) {
         return {TapVerdict::busy, "the series store is behind"};
       }
+      if (appended == AppendResult::no_space) {
+        return {TapVerdict::busy, "the server's disk is nearly full: telemetry is not stored"};
+      }
       refusal = refusal_of(appended);
     } else {
       refusal = pack.error().what;

@@ -37,23 +37,38 @@ Application::~Application() {
 }
 
 void Application::start() {
-  impl_->open_store();
-  impl_->open_series();
-  impl_->open_audit();
-  impl_->open_identity();
-  impl_->open_access();
-  impl_->make_server();
-  impl_->make_admin_port();
-  impl_->make_enrolment_port();
-  impl_->make_metrics_port();
-  impl_->restore();
+  try {
+    impl_->start();
+  } catch (const StoreDamaged&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    // Blocks are checked when they are read, which is after the store has opened.
+    const bool damaged = std::string_view(error.what()).find("Corruption: ") != std::string::npos;
+    if (!damaged || impl_->store == nullptr || impl_->salvaged.damaged()) {
+      throw;
+    }
+    impl_->mark_damaged();
+    throw StoreDamaged(error.what());
+  }
+}
+
+void Application::Impl::start() {
+  open_store();
+  open_series();
+  open_audit();
+  open_identity();
+  open_access();
+  make_server();
+  make_admin_port();
+  make_enrolment_port();
+  make_metrics_port();
+  restore();
   // From here on nothing that could be the operator's mistake goes wrong, so that a password is not
   // made and then never shown.
-  impl_->open_accounts();
-  impl_->await_signal();
-  impl_->server->start();
-  impl_->log.information("started",
-                         "version " + version() + ", data in " + impl_->configuration.data_dir);
+  open_accounts();
+  await_signal();
+  server->start();
+  log.information("started", "version " + version() + ", data in " + configuration.data_dir);
 }
 
 std::string Application::welcome() const {
@@ -175,6 +190,9 @@ void Application::Impl::stop() {
   }
   if (series) {
     series->stop();
+  }
+  if (space) {
+    space->stop();
   }
   committer.reset();
   if (audit) {

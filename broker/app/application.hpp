@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "app/configuration.hpp"
@@ -21,6 +22,13 @@ struct ApplicationOptions {
   shard::TestFaults faults;  ///< all off but in the server of the crash lab
 };
 
+/// The store opened, and something in it could not be read. Noted in the data directory: the next
+/// Application over it sets aside what is damaged.
+class StoreDamaged : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Application {
  public:
   /// Does nothing yet. `log` must outlive the application.
@@ -31,7 +39,8 @@ class Application {
   Application& operator=(const Application&) = delete;
 
   /// Opens the data directory (and fills it on first start), binds every port, restores the
-  /// sessions and lets clients in. Throws std::runtime_error with one clear sentence. Blocks.
+  /// sessions and lets clients in. Throws std::runtime_error with one clear sentence; after
+  /// StoreDamaged, make another Application and start that. Blocks.
   void start();
 
   /// The block of text for whoever started us: addresses, and the admin password when it is new.

@@ -40,6 +40,8 @@
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
 #include "storage/reader_pool.hpp"
+#include "storage/salvage_report.hpp"
+#include "storage/space_watch.hpp"
 #include "twin/endpoints.hpp"
 #include "twin/series/chunk_series_store.hpp"
 #include "twin/telemetry_tap.hpp"
@@ -49,6 +51,7 @@ namespace skerry::app {
 struct Application::Impl {
   Impl(ApplicationOptions options_in, Log& log_in);
 
+  void start();  // application.cpp
   // application_parts.cpp: start, part by part.
   void open_store();
   void open_series();
@@ -72,6 +75,11 @@ struct Application::Impl {
   net::Listener make_listener(const ListenerConfiguration& listener);
   TlsHolder& hold_tls(std::function<transport::TlsOptions()> make);
   std::vector<std::string> not_ready_reasons() const;
+  void open_salvaged(const storage::RocksOptions& rocks);  // application_storage.cpp
+  void mark_damaged() const;                               // the same, as the next
+  void keep_revocations();
+  void watch_space();
+  std::vector<std::string> warnings() const;  // the same
   std::string metrics() const;
   /// Asked by the cores for live sessions and those that wait; see net::ServerOptions::still_valid.
   plugin::Standing standing(const plugin::Identity& identity, WallTime now) const;
@@ -113,6 +121,8 @@ struct Application::Impl {
   admin_api::EventHub events{io};
 
   std::unique_ptr<storage::KvStore> store;
+  storage::SalvageReport salvaged;
+  std::unique_ptr<storage::SpaceWatch> space;
   std::unique_ptr<storage::Committer> committer;
   std::unique_ptr<auth::Audit> audit;
   std::unique_ptr<auth::CertificateAuthority> authority;

@@ -6,8 +6,10 @@
 
 #include "admin-api/endpoints.hpp"
 #include "admin-api/health.hpp"
+#include "admin-api/space_guard.hpp"
 #include "app/application_impl.hpp"
 #include "app/core_count.hpp"
+#include "app/damaged_records.hpp"
 #include "app/metrics.hpp"
 #include "app/restore.hpp"
 #include "auth/secret_file.hpp"
@@ -90,17 +92,20 @@ void Application::Impl::open_store() {
   rocks.directory = configuration.data_dir + "/store";
   const auto engine_log = std::make_shared<EngineLog>(log);
   rocks.log = [engine_log](std::string_view line) { engine_log->write(line); };
-  storage::OpenedStore opened = storage::open_rocks_store(rocks);
-  if (!opened.status.ok()) {
-    throw std::runtime_error(opened.status.detail);
-  }
+  open_salvaged(rocks);
   engine_log->opened();
-  store = std::move(opened.store);
   storage::CommitterOptions commits;
   commits.sync = configuration.persistence.sync;
   commits.interval = configuration.persistence.interval;
   commits.queue_bytes_max = configuration.limits.commit_queue_bytes_max;
+  commits.log = [this](std::string_view event, std::string_view detail) {
+    log.error(event, detail);
+    if (event == "store_damaged") {
+      mark_damaged();
+    }
+  };
   committer = std::make_unique<storage::Committer>(*store, commits);
+  watch_space();
   units = std::make_unique<twin::UnitBook>(*store);
 }
 
@@ -115,6 +120,7 @@ void Application::Impl::open_series() {
   telemetry.limits.series_max = configuration.twin.series_max;
   telemetry.limits.series_per_device_max = configuration.twin.series_per_device_max;
   telemetry.rules = configuration.twin.series_rules;
+  telemetry.space_low = &space->low();
   telemetry.log = [this](std::string_view line) { log.warning("series", line); };
   series = std::make_unique<twin::series::ChunkSeriesStore>(std::move(telemetry));
   if (const auto status = series->open(); !status.ok()) {
@@ -150,6 +156,7 @@ void Application::Impl::open_identity() {
   certificate_options.server_certificate_life = configuration.identity.server_certificate_life;
   certificate_options.crl_url = configuration.identity.crl_url;
   authority = auth::CertificateAuthority::open(certificate_options, read_clocks().wall);
+  keep_revocations();
   registry = std::make_unique<auth::DeviceRegistry>(*audit);
   registry->tell_events(events);
   const auto loaded = registry->load(*store);
@@ -257,6 +264,7 @@ void Application::Impl::make_server() {
   network.authorizer = &policy;
   network.committer = committer.get();
   network.faults = options.faults;
+  network.space_low = &space->low();
   network.audit = audit.get();
   network.random = crypto::random_bytes;
   network.still_valid = [this](const plugin::Identity& identity, WallTime now) {
@@ -322,6 +330,7 @@ void Application::Impl::make_admin_port() {
   table = joined(std::move(table), backup_table());
   idempotency = std::make_unique<admin_api::IdempotencyStore>([] { return read_clocks().steady; });
   admin_api::make_idempotent(table, *idempotency);
+  admin_api::refuse_when_low(table, space->low());
   // Their answers are streams, and their one POST changes nothing.
   table = joined(std::move(table), twin::telemetry_endpoints(telemetry_options()));
   table = joined(std::move(table), admin_api::event_endpoints(event_options()));
@@ -331,6 +340,7 @@ void Application::Impl::make_admin_port() {
 void Application::Impl::make_metrics_port() {
   admin_api::HealthSources health{*server, [this] { return metrics(); },
                                   [this] { return not_ready_reasons(); }};
+  health.warnings = [this] { return warnings(); };
   http::ServerOptions port;
   port.name = "metrics";
   port.bind = configuration.metrics_bind;
@@ -352,7 +362,7 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 
 std::string Application::Impl::metrics() const {
   return metrics_text({*server, *committer, *store, *tap, events, series->statistics(), *registry,
-                       version(), audit.get(), &backups->statistics()});
+                       version(), audit.get(), &backups->statistics(), space.get(), &salvaged});
 }
 
 std::vector<std::string> Application::Impl::not_ready_reasons() const {
@@ -372,7 +382,15 @@ void Application::Impl::restore() {
   const auto is_registered = [this](std::string_view device) {
     return !registry_is_whole || registry->find(device) != nullptr;
   };
-  const Restored restored = restore_sessions(*store, *committer, is_registered, *server, log, now);
+  DamagedRecords damaged(configuration.data_dir, salvaged, now.wall);
+  const Restored restored = restore_sessions(
+      *store, *committer, is_registered, *server, log, now,
+      [&damaged](storage::Family family, std::string_view key, std::string_view value) {
+        damaged.set_aside(family, key, value);
+      });
+  if (const std::string trouble = damaged.finish(*committer); !trouble.empty()) {
+    log.error("records_not_set_aside", trouble);
+  }
   log.information("restored", std::to_string(restored.records) + " records of sessions, " +
                                   std::to_string(registry->size()) + " devices");
   if (restored.orphaned > 0) {
@@ -380,8 +398,8 @@ void Application::Impl::restore() {
                                        " sessions of devices that are not registered were removed");
   }
   if (restored.damaged > 0) {
-    log.error("restore_damaged",
-              std::to_string(restored.damaged) + " damaged records were skipped");
+    log.error("restore_damaged", std::to_string(restored.damaged) +
+                                     " damaged records were set aside in " + salvaged.directory);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "app/configuration_policies.hpp"
 #include "app/configuration_section.hpp"
 #include "app/configuration_twin.hpp"
+#include "app/configuration_value.hpp"
 #include "base/backup_limits.hpp"
 #include "net/address.hpp"
 
@@ -228,18 +229,41 @@ void read_listeners(const Section& top, Configuration& configuration) {
   }
 }
 
+/// "auto", a size or a share: "256MiB", "5%".
+storage::FreeSpaceMin read_free_space(const Section& section, const YAML::Node& node) {
+  using Kind = storage::FreeSpaceMin::Kind;
+  const std::string text = section.scalar(node, section.qualified("free_space_min"));
+  if (text == "auto") {
+    return {};
+  }
+  if (text.ends_with('%')) {
+    const auto percent = parse_size(std::string_view(text).substr(0, text.size() - 1));
+    if (percent && *percent <= 50) {
+      return {Kind::percent, *percent};
+    }
+  } else if (const auto bytes = parse_size(text)) {
+    return {Kind::bytes, *bytes};
+  }
+  section.fail(node, section.qualified("free_space_min") +
+                         " is auto, a size like 256MiB, or a share from 0% to 50%, not \"" + text +
+                         "\"");
+}
+
 void read_persistence(const Section& top, PersistenceConfiguration& persistence) {
   const YAML::Node node = top.value("persistence");
   if (!node) {
     return;
   }
   const Section section(top.file(), "persistence", node,
-                        {"sync", "interval", "backup_directory", "backup_keep"});
+                        {"sync", "interval", "free_space_min", "backup_directory", "backup_keep"});
   section.read_choice<storage::SyncMode>("sync", persistence.sync,
                                          {{"commit", storage::SyncMode::commit},
                                           {"interval", storage::SyncMode::interval},
                                           {"none", storage::SyncMode::none}});
   persistence.interval = section.read_duration("interval", persistence.interval, {1, 60'000});
+  if (const YAML::Node minimum = section.value("free_space_min")) {
+    persistence.free_space_min = read_free_space(section, minimum);
+  }
   section.read("backup_directory", persistence.backup_directory);
   persistence.backup_keep =
       section.read_number("backup_keep", persistence.backup_keep, {1, backups_kept_max});

@@ -15,6 +15,7 @@
 #include "base/limits.hpp"
 #include "plugin/identity.hpp"
 #include "storage/committer.hpp"
+#include "storage/space_watch.hpp"
 #include "transport/tls_context.hpp"
 #include "twin/series/rule.hpp"
 
@@ -92,6 +93,7 @@ struct IdentityConfiguration {
 struct PersistenceConfiguration {
   storage::SyncMode sync = storage::SyncMode::commit;
   std::chrono::milliseconds interval{100};
+  storage::FreeSpaceMin free_space_min;
   std::string backup_directory;  ///< empty: `backups` in the data directory
   std::size_t backup_keep = 7;   ///< the oldest go when there are more
 };

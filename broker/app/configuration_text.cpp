@@ -136,6 +136,18 @@ std::string backups_text(const PersistenceConfiguration& persistence) {
          std::to_string(persistence.backup_keep);
 }
 
+std::string free_space_text(const storage::FreeSpaceMin& minimum) {
+  switch (minimum.kind) {
+    case storage::FreeSpaceMin::Kind::automatic:
+      return "auto";
+    case storage::FreeSpaceMin::Kind::bytes:
+      return format_size(minimum.amount);
+    case storage::FreeSpaceMin::Kind::percent:
+      return std::to_string(minimum.amount) + "%";
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string configuration_text(const Configuration& configuration) {
@@ -155,10 +167,15 @@ std::string configuration_text(const Configuration& configuration) {
   }
   text += "\n" + limits_text(configuration.limits) +
           "\npersistence:\n"
-          "  # commit: acknowledged means stored; interval, none: a crash may lose that much\n"
+          "  # commit: acknowledged means stored; interval, none: a power cut may lose that much;\n"
+          "  # changes of identities and accounts are synced in every mode\n"
           "  sync: " +
           std::string(name_of(configuration.persistence.sync)) +
           "\n  interval: " + format_duration(configuration.persistence.interval) +
+          "\n  # durable work is refused below: auto (256MiB, at most a tenth of the disk),\n"
+          "  # a size, or a share like 5%; 0: never\n"
+          "  free_space_min: " +
+          free_space_text(configuration.persistence.free_space_min) +
           backups_text(configuration.persistence) + "\n\n";
   text += twin_text(configuration.twin) + "\n";
   return text + identity_text(configuration.identity) + "\n" + access_text(configuration) +

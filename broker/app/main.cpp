@@ -44,15 +44,22 @@ void describe(CLI::App& program, Arguments& arguments) {
   program.set_version_flag("--version", "skerryd " + skerry::app::version());
 }
 
-int serve(const Arguments& arguments, skerry::app::Configuration configuration) {
+int serve(const Arguments& arguments, const skerry::app::Configuration& configuration) {
   skerry::app::raise_file_limit();
   skerry::app::Log log(configuration.log);
-  skerry::app::Application application(
-      {std::move(configuration), arguments.configuration_path, arguments.reset_admin_password},
-      log);
-  application.start();
-  print(application.welcome());
-  application.run();
+  const auto run = [&] {
+    skerry::app::Application application(
+        {configuration, arguments.configuration_path, arguments.reset_admin_password}, log);
+    application.start();
+    print(application.welcome());
+    application.run();
+  };
+  try {
+    run();
+  } catch (const skerry::app::StoreDamaged& error) {
+    log.error("store_damaged", error.what());
+    run();  // sets aside what is damaged
+  }
   return 0;
 }
 
@@ -72,14 +79,14 @@ int main(int argc, char** argv) {
       print(skerry::app::configuration_text(skerry::app::default_configuration()));
       return 0;
     }
-    auto configuration = arguments.configuration_path.empty()
-                             ? skerry::app::default_configuration()
-                             : skerry::app::load_configuration(arguments.configuration_path);
+    const auto configuration = arguments.configuration_path.empty()
+                                   ? skerry::app::default_configuration()
+                                   : skerry::app::load_configuration(arguments.configuration_path);
     if (arguments.check_configuration) {
       print("the configuration is valid\n");
       return 0;
     }
-    return serve(arguments, std::move(configuration));
+    return serve(arguments, configuration);
   } catch (const skerry::app::ConfigurationError& error) {
     return complain(error, exit_usage);
   } catch (const std::exception& error) {

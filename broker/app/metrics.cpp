@@ -1,6 +1,8 @@
 // Tables of names over the counters, and the library's serialiser.
 #include "app/metrics.hpp"
 
+#include "app/metrics_storage.hpp"
+
 #include <prometheus/collectable.h>
 #include <prometheus/text_serializer.h>
 #include <sys/resource.h>
@@ -56,6 +58,8 @@ constexpr std::array rows{
         &Counters::take_overs},
     Row{"skerry_keep_alive_timeouts_total", "Connections ended by keep alive", MetricType::Counter,
         &Counters::keep_alive_timeouts},
+    Row{"skerry_durable_refused_total", "Durable work refused because disk space had run low",
+        MetricType::Counter, &Counters::durable_refused},
     Row{"skerry_plugin_exceptions_total", "Exceptions at a plugin's edge", MetricType::Counter,
         &Counters::plugin_exceptions},
     Row{"skerry_wills_published_total", "Wills published", MetricType::Counter,
@@ -97,6 +101,8 @@ class Page {
   void single(const char* name, const char* help, MetricType type, double number) {
     value(family(name, help, type), number);
   }
+
+  std::vector<MetricFamily>& families() { return families_; }
 
   std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
@@ -254,6 +260,7 @@ void add_series(Page& page, const SeriesStatistics& statistics) {
   page.value(refused, number(statistics.refused_device_full), "reason", "device_full");
   page.value(refused, number(statistics.refused_store_full), "reason", "store_full");
   page.value(refused, number(statistics.refused_overloaded), "reason", "overloaded");
+  page.value(refused, number(statistics.refused_no_space), "reason", "no_space");
 }
 
 void add_audit(Page& page, const auth::Audit& audit) {
@@ -325,6 +332,9 @@ std::string metrics_text(const MetricsSources& sources) {
   page.single("skerry_loops_alive", "1 when every loop has turned in the last 10 seconds",
               MetricType::Gauge, sources.view.loops_alive(10) ? 1 : 0);
   add_storage(page, sources.committer, sources.store);
+  if (sources.space != nullptr) {
+    add_durability(page.families(), sources.committer, *sources.space, *sources.salvaged);
+  }
   add_twin(page, sources);
   add_series(page, sources.series);
   add_registry(page, sources.registry);

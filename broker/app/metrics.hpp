@@ -11,6 +11,8 @@
 #include "plugin/admin_view.hpp"
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
+#include "storage/salvage_report.hpp"
+#include "storage/space_watch.hpp"
 #include "twin/series/limits.hpp"
 #include "twin/telemetry_tap.hpp"
 
@@ -27,6 +29,8 @@ struct MetricsSources {
   std::string version;
   const auth::Audit* audit = nullptr;                  ///< may be null
   const backup::ServiceStatistics* backups = nullptr;  ///< may be null
+  const storage::SpaceWatch* space = nullptr;          ///< may be null
+  const storage::SalvageReport* salvaged = nullptr;    ///< set when `space` is
 };
 
 /// Text format 0.0.4. Reads /proc/self; does not wait for a core. Admin loop. What `sources` refers

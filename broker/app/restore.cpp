@@ -49,8 +49,8 @@ void erase_session(std::string_view key, storage::Batch& batch) {
 }  // namespace
 
 Restored restore_sessions(const storage::KvStore& store, storage::Committer& committer,
-                          const IsRegistered& is_registered, net::Server& server, Log& log,
-                          Now now) {
+                          const IsRegistered& is_registered, net::Server& server, Log& log, Now now,
+                          const SetAside& set_aside) {
   Restored restored;
   storage::Batch orphans;
   for (const Family family : families) {
@@ -68,6 +68,9 @@ Restored restore_sessions(const storage::KvStore& store, storage::Committer& com
       }
       if (server.load(family, iterator->key(), iterator->value(), now)) {
         continue;
+      }
+      if (set_aside) {
+        set_aside(family, iterator->key(), iterator->value());
       }
       if (++restored.damaged <= damaged_named_max) {
         log.write(LogLevel::error, "record_damaged",

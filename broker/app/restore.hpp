@@ -19,6 +19,10 @@ struct Restored {
   std::uint64_t orphaned = 0;  ///< sessions of devices that are not registered: erased
 };
 
+/// Is shown each record that cannot be read, before anything is erased.
+using SetAside =
+    std::function<void(storage::Family family, std::string_view key, std::string_view value)>;
+
 using IsRegistered = std::function<bool(std::string_view device)>;
 
 /// Before Server::start(). Throws std::runtime_error when the store cannot be read. Blocks.
@@ -27,7 +31,7 @@ using IsRegistered = std::function<bool(std::string_view device)>;
 /// not restored, so that their wills are not published and the next device of this id does not
 /// resume them.
 Restored restore_sessions(const storage::KvStore& store, storage::Committer& committer,
-                          const IsRegistered& is_registered, net::Server& server, Log& log,
-                          Now now);
+                          const IsRegistered& is_registered, net::Server& server, Log& log, Now now,
+                          const SetAside& set_aside = {});
 
 }  // namespace skerry::app

@@ -49,8 +49,12 @@ class LabServer(Server):
         self.plant, self.power = options.plant, None
         overrides = {"limits": {"session_queue_messages_max": 200_000,
                                 "session_queue_bytes_max": "512MiB"}}
+        # Writes are to fail here; the watermark would refuse them before.
+        persistence = {"free_space_min": "0"} if options.mode == "full" else {}
         if options.sync:
-            overrides["persistence"] = {"sync": options.sync}
+            persistence["sync"] = options.sync
+        if persistence:
+            overrides["persistence"] = persistence
         super().__init__(options.binaries, data_dir, overrides, [plain_listener()], start=False)
         if options.mode == "power":
             self.power = Power(data_dir, self.directory / "power",

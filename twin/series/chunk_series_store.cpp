@@ -82,6 +82,10 @@ AppendResult ChunkSeriesStore::append(std::string_view device, std::span<const S
   if (samples.empty()) {
     return AppendResult::stored;
   }
+  if (options_.space_low != nullptr && options_.space_low->load(std::memory_order_relaxed)) {
+    count(statistics_.refused_no_space);
+    return AppendResult::no_space;
+  }
   std::vector<Sample> snapped;
   const AppendResult admitted = index_.admit(device, samples, snapped);
   if (admitted != AppendResult::stored) {

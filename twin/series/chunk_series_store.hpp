@@ -34,6 +34,8 @@ struct SeriesStoreOptions {
   HashKey hash_key;
   SeriesLimits limits;
   std::vector<SeriesRule> rules;  ///< have passed check()
+  /// Disk space has run low: append() takes nothing. Null: it never is. Must outlive the store.
+  const std::atomic<bool>* space_low = nullptr;
   std::function<void(std::string_view)> log = [](std::string_view) {};
 };
 

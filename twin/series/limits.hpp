@@ -45,6 +45,7 @@ struct SeriesStatistics {
   std::atomic<std::uint64_t> refused_device_full{0};  ///< messages
   std::atomic<std::uint64_t> refused_store_full{0};
   std::atomic<std::uint64_t> refused_overloaded{0};
+  std::atomic<std::uint64_t> refused_no_space{0};
 };
 
 inline void count(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) noexcept {

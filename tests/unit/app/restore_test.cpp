@@ -86,3 +86,25 @@ TEST_CASE("sessions of devices that are not registered are not restored, and the
   CHECK(count(*store, Family::subscriptions) == 2);
   CHECK(count(*store, Family::inflight) == 2);
 }
+
+TEST_CASE("records that cannot be read are shown before the start goes on") {
+  const auto store = storage::MemoryStore::create();
+  storage::Batch batch;
+  put_session(batch, 11, plugin::IdentityKind::anonymous, "whole");
+  batch.put(Family::sessions, shard::durable_key(DurableId{12}), "\x7f");
+  batch.put(Family::messages, shard::message_key(MessageId{13}), "");
+  batch.put(Family::retained, "t", "\x01");
+  REQUIRE(store->write(batch, true).ok());
+  Log log({.level = LogLevel::error});
+  storage::Committer committer(*store, {});
+  net::ServerOptions options;
+  options.committer = &committer;
+  options.random = crypto::random_bytes;
+  net::Server server(std::move(options));
+  std::vector<Family> shown;
+  const Restored restored = restore_sessions(
+      *store, committer, [](std::string_view) { return true; }, server, log, read_clocks(),
+      [&](Family family, std::string_view, std::string_view) { shown.push_back(family); });
+  CHECK(restored.damaged == 3);
+  CHECK(shown == std::vector<Family>{Family::sessions, Family::messages, Family::retained});
+}
