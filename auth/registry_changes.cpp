@@ -90,6 +90,12 @@ Edited enrol(Device& device, const IssuedCertificate& issued, WallTime now) {
   if (key->not_after && *key->not_after <= now) {
     return wrong_state(device, "the right of this key has ended");
   }
+  // Back to one that was replaced itself: both would end within the overlap, and the device with
+  // them.
+  if (!issued.replaces.empty() && issued.overlap_end && key->not_after &&
+      *key->not_after <= *issued.overlap_end) {
+    return wrong_state(device, "the key that is to take over ends as soon as the old one");
+  }
   add_certificate(*key, issued.certificate, now);
   device.state = DeviceState::enrolled;
   return true;

@@ -220,6 +220,30 @@ TEST_CASE("a rotation brings in the new key and ends the old one, in one step") 
   CHECK(fixture.registry->find_by_fingerprint(fingerprint(2))->id == "a");
 }
 
+TEST_CASE("a rotation back to a key that was replaced is refused: both would end") {
+  RegistryFixture fixture;
+  using std::chrono::hours;
+  REQUIRE(fixture.create("a", {fingerprint(1)}).has_value());
+  REQUIRE(fixture.record("a", fingerprint(1), "aa").has_value());
+  const auto rotate = [&](unsigned from, unsigned to, const char* serial, hours later) {
+    return RegistryFixture::wait([&](auto done) {
+      fixture.registry->record_certificate("a",
+                                           {fingerprint(to),
+                                            {serial, start_of_test + hours{99}},
+                                            fingerprint(from),
+                                            start_of_test + later + hours{24}},
+                                           RegistryFixture::change(later), done);
+    });
+  };
+  REQUIRE(rotate(1, 2, "bb", hours{0}).has_value());
+  CHECK(error_of(rotate(2, 1, "cc", hours{1})) == RegistryError::invalid_state);
+  CHECK_FALSE(fixture.registry->find("a")->key(fingerprint(2))->not_after.has_value());
+  // The same step again, because its answer was lost, and one to a fresh key.
+  REQUIRE(rotate(1, 2, "dd", hours{1}).has_value());
+  REQUIRE(rotate(2, 3, "ee", hours{2}).has_value());
+  CHECK_FALSE(fixture.registry->find("a")->key(fingerprint(3))->not_after.has_value());
+}
+
 TEST_CASE("nothing is issued behind the end of a device's or a key's right") {
   RegistryFixture fixture;
   auth::DevicePatch patch;
