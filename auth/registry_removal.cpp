@@ -134,6 +134,11 @@ void DeviceRegistry::finish_erase(const DevicePointer& device, const char* actio
       removals_.erase(removal);
       release_keys(*device, nullptr);
       release_keys(*visible, nullptr);
+    } else if (device->state == DeviceState::pending) {
+      // It had no right that could outlive it, and nobody would come to remove it once more.
+      devices_.insert_or_assign(device->id, Entry{removal->second.visible, device});
+      index_details(*removal->second.visible);
+      removals_.erase(removal);
     } else {
       removal->second.failed = true;
     }

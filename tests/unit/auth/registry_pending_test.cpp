@@ -135,6 +135,32 @@ TEST_CASE("an approval that could not be stored leaves the device waiting") {
   CHECK(fixture.registry->size() == 1);
 }
 
+TEST_CASE("who has waited too long waits on when his removal could not be stored") {
+  RegistryFixture fixture;
+  REQUIRE(ask(fixture, 1, "sensor").has_value());
+  const auto week = std::chrono::duration_cast<Milliseconds>(pending_life);
+  unsigned other = 1;
+  const auto expire = [&] {
+    fixture.registry->expire_pending(start_of_test + week);
+    // Stored behind the removal, so that its end has come as well.
+    ++other;
+    static_cast<void>(fixture.create("other-" + std::to_string(other), {fingerprint(other)}));
+  };
+  fixture.store->fail_write(1, storage::StatusCode::io_error);
+  expire();
+  CHECK(fixture.registry->find("sensor") != nullptr);
+  CHECK(fixture.registry->pending_count() == 1);
+  fixture.store->heal();
+  while (fixture.registry->find("sensor")) {
+    expire();
+  }
+  CHECK(fixture.registry->pending_count() == 0);
+  // The key is free again.
+  CHECK(insist([&] { return ask(fixture, 1, "again", "192.0.2.1", week); }).has_value());
+  CHECK(fixture.restart().damaged == 0);
+  CHECK(fixture.registry->pending_count() == 1);
+}
+
 TEST_CASE("rights hooks hear of changes whose caller does not judge sessions himself") {
   RegistryFixture fixture;
   std::mutex mutex;
