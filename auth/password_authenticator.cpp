@@ -101,33 +101,40 @@ void PasswordAuthenticator::authenticate(const plugin::Credentials& credentials,
   const bool has_room = pending_.fetch_add(1) < password_checks_max;
   if (!has_room || !options_.pool.run([this, shared] { check(*shared); })) {
     pending_.fetch_sub(1);
-    {
-      const std::lock_guard lock{mutex_};
-      limiter_.succeeded(shared->address);  // nothing was guessed
-    }
+    give_back(*shared);
     shared->done(Violation{Reason::server_busy, "too many passwords are being checked"});
   }
 }
 
 // On the pool.
 void PasswordAuthenticator::check(Attempt& attempt) {
-  const bool is_late = options_.clock().steady > attempt.deadline;
-  const bool fits =
-      !is_late && crypto::verify_password(attempt.password,
-                                          attempt.secret ? attempt.secret->hash : decoy_hash_);
+  if (options_.clock().steady > attempt.deadline) {
+    pending_.fetch_sub(1);
+    give_back(attempt);
+    attempt.done(Violation{Reason::server_busy, "too many passwords are being checked"});
+    return;
+  }
+  const bool fits = crypto::verify_password(attempt.password,
+                                            attempt.secret ? attempt.secret->hash : decoy_hash_);
   pending_.fetch_sub(1);
   if (!fits || !attempt.secret) {
     attempt.done(wrong);
     return;
   }
   const SteadyTime until = options_.clock().steady + password_cache_life;
+  give_back(attempt);
   {
     const std::lock_guard lock{mutex_};
-    limiter_.succeeded(attempt.address);
     known_.insert_or_assign(attempt.service, Known{mac_of(attempt.service, attempt.password),
                                                    attempt.secret->id, until});
   }
   attempt.done(identity_of(attempt.service, attempt.secret->id));
+}
+
+/// Nothing was guessed, so it does not count as an attempt of the address.
+void PasswordAuthenticator::give_back(const Attempt& attempt) {
+  const std::lock_guard lock{mutex_};
+  limiter_.succeeded(attempt.address);
 }
 
 /// The identity, if the password is still the service's: it may have changed while it was hashed.

@@ -62,6 +62,7 @@ class PasswordAuthenticator final : public plugin::Authenticator {
   };
 
   void check(Attempt& attempt);
+  void give_back(const Attempt& attempt);
   Result<plugin::Identity, mqtt::Violation> identity_of(const std::string& service,
                                                         const std::string& password_id) const;
   std::optional<ServicePassword> usable(std::string_view service, WallTime now) const;

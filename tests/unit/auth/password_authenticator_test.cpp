@@ -115,6 +115,37 @@ TEST_CASE("guesses are limited for each address, right answers are not") {
   CHECK(reason_of(fixture.connect("historian", "guess")) == wrong);
 }
 
+TEST_CASE("a password that was not looked at in time is no guess") {
+  PasswordFixture fixture;
+  fixture.set("historian", "correct horse");
+  std::promise<void> go_on;
+  const std::shared_future<void> gate = go_on.get_future().share();
+  for (int thread = 0; thread < 2; ++thread) {
+    REQUIRE(fixture.pool->run([gate] { gate.wait(); }));
+  }
+  plugin::Credentials shown;
+  shown.user_name = "historian";
+  shown.password = "correct horse";
+  shown.peer_address = "192.0.2.7:4711";
+  std::vector<std::future<Answer>> answers;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    auto done = std::make_shared<std::promise<Answer>>();
+    answers.push_back(done->get_future());
+    fixture.authenticator.authenticate(
+        shown, fixture.steady + std::chrono::milliseconds{1},
+        [done](Answer answer) { done->set_value(std::move(answer)); });
+  }
+  fixture.steady += std::chrono::milliseconds{2};
+  go_on.set_value();
+  for (std::future<Answer>& answer : answers) {
+    CHECK(reason_of(answer.get()) == mqtt::Reason::server_busy);
+  }
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    CHECK(reason_of(fixture.connect("historian", "guess")) == wrong);
+  }
+  CHECK(reason_of(fixture.connect("historian", "guess")) == mqtt::Reason::connection_rate_exceeded);
+}
+
 TEST_CASE("a storm of reconnects hashes once") {
   PasswordFixture fixture;
   fixture.set("historian", "correct horse");
