@@ -39,13 +39,21 @@ struct Signed {
   std::string what;
 };
 
-Signed sign(const CrlOptions& options, std::uint64_t number) {
+/// From when on certificates that have run out are still listed. One must not leave before a list
+/// of the regular time behind its end has told of it (RFC 5280 section 3.3); lists in between, for
+/// what is revoked, do not count, and there may have been none for long.
+WallTime listed_from(const CrlOptions& options, const CrlPointer& before, WallTime now) {
+  const WallTime regular = now - 2 * options.interval;
+  return before ? std::min(regular, before->this_update) : regular;
+}
+
+Signed sign(const CrlOptions& options, std::uint64_t number, const CrlPointer& before) {
   const WallTime now = options.clock().wall;
   crypto::CrlProfile profile;
   profile.number = number;
   profile.this_update = now;
   profile.next_update = now + options.interval + options.interval / 2;
-  profile.entries = options.revocations(now);
+  profile.entries = options.revocations(listed_from(options, before, now));
   auto der = options.authority.sign_crl(profile);
   if (!der) {
     return {nullptr, der.error().what};
@@ -172,7 +180,9 @@ awaitable<bool> CrlPublisher::publish() {
   const auto begun = steady_clock::now();
   dirty_ = false;  // what is revoked from here on may be missing in this list
   const std::uint64_t number = number_ + 1;
-  const auto work = [self = shared_from_this(), number] { return sign(self->options_, number); };
+  const auto work = [self = shared_from_this(), number] {
+    return sign(self->options_, number, self->current());
+  };
   const auto busy = [] { return Signed{nullptr, "the signer has too much to do"}; };
   Signed made = co_await http::run_blocking<Signed>(options_.signer, work, busy);
   std::string what = made.what;
@@ -213,9 +223,9 @@ awaitable<bool> CrlPublisher::publish() {
 
 std::vector<crypto::RevokedCertificate> revoked_certificates(const DeviceRegistry& devices,
                                                              const ServiceRegistry& services,
-                                                             WallTime now) {
+                                                             WallTime since) {
   std::vector<crypto::RevokedCertificate> entries;
-  for (const auto& list : {devices.revocations(now), services.revocations(now)}) {
+  for (const auto& list : {devices.revocations(since), services.revocations(since)}) {
     for (const RevokedCertificate& each : list) {
       entries.push_back({each.serial, each.revocation.revoked,
                          static_cast<std::uint8_t>(each.revocation.reason)});

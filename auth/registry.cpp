@@ -233,12 +233,12 @@ std::optional<Revocation> DeviceRegistry::revocation(std::string_view serial) co
   return at == revoked_.end() ? std::nullopt : std::optional{at->second};
 }
 
-std::vector<RevokedCertificate> DeviceRegistry::revocations(WallTime now) const {
+std::vector<RevokedCertificate> DeviceRegistry::revocations(WallTime since) const {
   std::vector<RevokedCertificate> found;
   const std::shared_lock lock{mutex_};
   found.reserve(revoked_.size());
   for (const auto& [serial, revocation] : revoked_) {
-    if (revocation.not_after > now) {
+    if (revocation.not_after > since) {
       found.push_back({serial, revocation});
     }
   }

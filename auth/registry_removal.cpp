@@ -6,6 +6,7 @@
 #include "auth/registry.hpp"
 #include "auth/registry_journal.hpp"
 #include "auth/registry_record.hpp"
+#include "auth/revocation_kept.hpp"
 #include "base/limits.hpp"
 
 namespace skerry::auth {
@@ -79,7 +80,7 @@ void DeviceRegistry::submit_removal(const DevicePointer& device, const Edit& why
 
 void DeviceRegistry::prune_revocations(WallTime now, storage::Batch& batch) {
   for (auto entry = revoked_.begin(); entry != revoked_.end();) {
-    if (entry->second.not_after > now) {
+    if (entry->second.not_after > now - revocation_kept) {
       ++entry;
       continue;
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "auth/json_record.hpp"
+#include "auth/revocation_kept.hpp"
 #include "base/assert.hpp"
 #include "base/limits.hpp"
 #include "http/await.hpp"
@@ -231,7 +232,7 @@ void ServiceRegistry::revoke(const ServiceCertificate& certificate, const std::s
 
 void ServiceRegistry::prune_revocations(WallTime now, storage::Batch& batch) {
   std::erase_if(revoked_, [&](const auto& each) {
-    if (now < each.second.not_after) {
+    if (now - revocation_kept < each.second.not_after) {
       return false;
     }
     batch.erase(Family::admin, key_of(revocation_prefix, each.first));
@@ -356,11 +357,11 @@ bool ServiceRegistry::is_revoked(std::string_view serial) const {
   return revoked_.find(serial) != revoked_.end();
 }
 
-std::vector<RevokedCertificate> ServiceRegistry::revocations(WallTime now) const {
+std::vector<RevokedCertificate> ServiceRegistry::revocations(WallTime since) const {
   std::vector<RevokedCertificate> found;
   const std::shared_lock lock{mutex_};
   for (const auto& [serial, revocation] : revoked_) {
-    if (now < revocation.not_after) {
+    if (since < revocation.not_after) {
       found.push_back({serial, revocation});
     }
   }

@@ -116,6 +116,29 @@ TEST_CASE("a burst of revocations shares few lists, and the last one has them al
   CHECK(world.publisher->current()->number <= 4);
 }
 
+TEST_CASE("a certificate that has run out leaves the list behind one of its regular time") {
+  Publishing world;
+  const std::string serial = world.enrol("pump-7");
+  const WallTime end =
+      world.base.fixture.registry->find("pump-7")->keys[0].certificates[0].not_after;
+  REQUIRE(test::RegistryFixture::wait([&](auto done) {
+            world.base.fixture.registry->revoke_certificate(
+                serial, auth::RevocationReason::unspecified, test::RegistryFixture::change(), done);
+          }).has_value());
+  const auto listed = [&](WallTime now, std::uint64_t number) {
+    world.base.now.wall = now;
+    world.publisher->revoked();
+    return world.wait_for(number).entries.size();
+  };
+  world.publisher->start();
+  CHECK(listed(end - 1h, 1) == 1);
+  CHECK(listed(end + 1h, 2) == 1);
+  // Of lists in between, for what else is revoked, the readers of the regular ones know nothing.
+  CHECK(listed(end + 2h, 3) == 1);
+  CHECK(listed(end + 25h, 4) == 1);
+  CHECK(listed(end + 73h, 5) == 0);
+}
+
 TEST_CASE("numbers grow over restarts, also when the file is gone") {
   Publishing world;
   world.publisher->start();
