@@ -5,10 +5,11 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 CYCLES ?= 50
 OPERATIONS ?= 1000000
+SEEDS ?= 2000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash idle revoke-load enrol-load throughput telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
+.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load throughput telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -69,6 +70,12 @@ crash-planted: crash-build  ## the lab finds each planted bug, and a store that 
 
 crash-summary:  ## the sum of all runs of the crash lab
 	@/usr/bin/python3 tests/crash/runlog.py build/crash/log.jsonl
+
+sim:  ## SEEDS simulated worlds in virtual time, judged by the oracle of tests/sim
+	@scripts/install-dependencies build test
+	@$(call configure,release) -DSKERRY_TESTS=ON
+	@cmake --build build/release -j $(JOBS) --target sim
+	@build/release/bin/sim --seeds 1..$(SEEDS) --jobs $(JOBS)
 
 series-model:  ## OPERATIONS of the series store against a naive model
 	@scripts/install-dependencies build test

@@ -179,6 +179,14 @@ class Shard {
 
   std::vector<plugin::ClientInfo> list_clients(const plugin::AdminView::ClientQuery& query) const;
 
+  /// Entries of each container, by name: when all clients have gone for good and nothing is
+  /// retained, all are 0. For tests that look for what is forgotten.
+  struct Size {
+    const char* name;
+    std::size_t count;
+  };
+  std::vector<Size> sizes() const;
+
   /// Ends all connections for a shutdown: DISCONNECT 0x8B, sessions stay. Wills of clients are not
   /// published: the server ended it [MQTT-3.1.2-8 lets it wait for the restart].
   void shut_down(Now now);
