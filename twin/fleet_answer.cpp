@@ -195,6 +195,15 @@ AnswerState GroupAnswer::write(std::string& out) {
   }
 }
 
+/// A page is held in memory as a whole: so many devices may be too much of it.
+void FleetLatestAnswer::end_page_early() {
+  if (!devices_.empty()) {
+    next_ = SeriesPosition{last_, {}};
+  }
+  devices_.clear();
+  left_ = 0;
+}
+
 FleetLatestAnswer::FleetLatestAnswer(const SeriesStore& store, DeviceWalk walk,
                                      std::vector<std::string> keys,
                                      std::optional<std::size_t> limit, RowShape shape)
@@ -216,7 +225,7 @@ Result<AnswerState, Status> FleetLatestAnswer::step(std::string& out) {
       for (SelectedDevice& device : walk_.next(wanted)) {
         devices_.push_back(std::move(device.id));
       }
-    } else if (!walk_.next(1).empty()) {
+    } else if (!next_ && !walk_.next(1).empty()) {
       next_ = SeriesPosition{last_, {}};
     }
     if (left_) {
@@ -230,6 +239,7 @@ Result<AnswerState, Status> FleetLatestAnswer::step(std::string& out) {
       return page.error();
     }
     SKERRY_ASSERT(!page->devices.empty());
+    const std::size_t size_before = out.size();
     for (const DeviceLatest& device : page->devices) {
       for (const LatestItem& item : device.items) {
         text_.series(out, device.device, item.key);
@@ -241,6 +251,10 @@ Result<AnswerState, Status> FleetLatestAnswer::step(std::string& out) {
         static_cast<std::ptrdiff_t>(std::min(page->devices.size(), devices_.size()));
     last_ = devices_[static_cast<std::size_t>(answered) - 1];
     devices_.erase(devices_.begin(), devices_.begin() + answered);
+    page_bytes_ += out.size() - size_before;
+    if (left_ && page_bytes_ >= series_page_bytes_max) {
+      end_page_early();
+    }
     return AnswerState::more;
   }
   text_.end(out, next_ ? std::optional(encode_cursor(*next_)) : std::nullopt);

@@ -105,7 +105,7 @@ class GroupAnswer final : public Answer {
 /// The newest samples of each device, from memory.
 class FleetLatestAnswer final : public Answer {
  public:
-  /// `limit`: devices of a page; nullopt: all.
+  /// `limit`: devices of a page, which may end earlier by its bytes; nullopt: all, streamed.
   FleetLatestAnswer(const SeriesStore& store, DeviceWalk walk, std::vector<std::string> keys,
                     std::optional<std::size_t> limit, RowShape shape);
   Result<AnswerState, storage::Status> step(std::string& out) override;
@@ -113,6 +113,8 @@ class FleetLatestAnswer final : public Answer {
   bool any() const override { return any_; }
 
  private:
+  void end_page_early();
+
   const SeriesStore& store_;
   DeviceWalk walk_;
   const std::vector<std::string> keys_;
@@ -120,6 +122,7 @@ class FleetLatestAnswer final : public Answer {
   RowText text_;
   std::vector<std::string> devices_;  ///< to be asked for
   std::string last_;                  ///< device answered last
+  std::size_t page_bytes_ = 0;        ///< written so far
   std::optional<SeriesPosition> next_;
   bool begun_ = false;
   bool any_ = false;

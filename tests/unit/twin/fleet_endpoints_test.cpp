@@ -43,6 +43,38 @@ TEST_CASE("newest samples of a fleet, page by page or all") {
   CHECK(std::count(lines.begin(), lines.end(), '\n') == 2);
 }
 
+TEST_CASE("a page of newest samples ends early when it takes too much memory") {
+  World world;
+  const std::string text(telemetry_string_bytes_max, 'x');
+  std::vector<std::string> keys;
+  for (int key = 0; key < 200; ++key) {
+    keys.push_back("k" + std::to_string(key));
+  }
+  for (int device = 0; device < 10; ++device) {
+    std::vector<Sample> samples;
+    for (const std::string& key : keys) {
+      samples.push_back({key, 60'000, std::string_view(text), 0});
+    }
+    world.put("f" + std::to_string(device), samples);
+  }
+  http::Request request;
+  request.query = {{"limit", "10"}, {"filter", "f"}};
+  std::size_t items = 0;
+  int pages = 0;
+  for (bool more = true; more; ++pages) {
+    const http::Response response = world.ask("GET", "/api/v1/telemetry/latest", request);
+    CHECK(response.body.size() < 2 * series_page_bytes_max);
+    const auto body = boost::json::parse(response.body);
+    items += body.at("items").as_array().size();
+    more = !body.at("next").is_null();
+    if (more) {
+      request.query["cursor"] = std::string(body.at("next").as_string());
+    }
+  }
+  CHECK(pages == 2);
+  CHECK(items == 10 * keys.size());
+}
+
 TEST_CASE("a fleet is asked device by device and by groups") {
   World world;
   fill_fleet(world);
