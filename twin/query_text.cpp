@@ -103,6 +103,12 @@ std::optional<SeriesPosition> decode_cursor(std::string_view text) {
     }
     position.after = SamplePlace{read_big_endian<std::int64_t>(rest),
                                  read_big_endian<std::uint64_t>(rest.substr(8))};
+    // A bucket may begin before the first time of all. Nothing else has been given out, and further
+    // off the arithmetic of buckets would overflow.
+    if (position.after->timestamp < timestamp_min - series_step_max ||
+        position.after->timestamp > timestamp_max) {
+      return std::nullopt;
+    }
     rest.remove_prefix(cursor_place_bytes);
   }
   if (rest.empty() || rest.find('\0') != std::string_view::npos) {

@@ -171,12 +171,24 @@ TEST_CASE("a wrong parameter is named") {
   CHECK(read_latest_parameters({{"limit", "5"}}, 1000).has_value());
 }
 
+TEST_CASE("a cursor with a time that nothing can have is not one of ours") {
+  const auto with_time = [](std::int64_t time) {
+    return decode_cursor(encode_cursor({"t", SamplePlace{time, 0}})).has_value();
+  };
+  CHECK(with_time(timestamp_max));
+  // The bucket that holds the first time of all may begin before it.
+  CHECK(with_time(timestamp_min - series_step_max));
+  CHECK_FALSE(with_time(INT64_MIN));
+  CHECK_FALSE(with_time(INT64_MAX));
+  CHECK_FALSE(with_time(timestamp_max + 1));
+}
+
 TEST_CASE("cursors read back, and no truncation or foreign text passes unharmed") {
   const SeriesPosition positions[] = {
       {"a", {}},
       {"temperature", SamplePlace{-5, 7}},
-      {"é,x", SamplePlace{INT64_MIN, UINT64_MAX}},
-      {std::string(telemetry_key_bytes_max, 'k'), SamplePlace{INT64_MAX, 0}},
+      {"é,x", SamplePlace{timestamp_min, UINT64_MAX}},
+      {std::string(telemetry_key_bytes_max, 'k'), SamplePlace{timestamp_max, 0}},
   };
   for (const SeriesPosition& position : positions) {
     const std::string text = encode_cursor(position);
