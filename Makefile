@@ -9,7 +9,7 @@ SEEDS ?= 2000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load throughput telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
+.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -106,6 +106,10 @@ enrol-load: build  ## 50 enrolments a second for a minute while others work
 revoke-load: build  ## 5,000 sessions over mutual TLS whose rights end; fails above 200 ms and 5 s
 	@scripts/install-dependencies build test
 	@/usr/bin/python3 perf/revoke.py --binaries build/release/bin
+
+pressure: build  ## clients that would push the server over; fails when memory leaves its budget
+	@scripts/install-dependencies build test
+	@/usr/bin/python3 perf/pressure.py --binaries build/release/bin
 
 throughput: build  ## first look at throughput beside Mosquitto
 	@scripts/install-dependencies build test

@@ -182,6 +182,8 @@ void Application::Impl::stop() {
     server->stop();
   }
   readers.reset();
+  queue_readers.reset();
+  memory_watch.reset();
   hashers.reset();
   signer.reset();
   backups.reset();

@@ -17,6 +17,7 @@
 #include "admin-api/idempotency.hpp"
 #include "admin-api/tokens.hpp"
 #include "app/application.hpp"
+#include "app/memory_watch.hpp"
 #include "app/tls_holder.hpp"
 #include "auth/audit.hpp"
 #include "auth/authenticator_chain.hpp"
@@ -65,6 +66,7 @@ struct Application::Impl {
   admin_api::EventStreamOptions event_options();
   Result<std::vector<twin::SelectedDevice>, twin::SelectionError> select_devices(
       const twin::DeviceSelection& selection, std::string_view after, std::size_t limit);
+  void watch_memory();
   void make_admin_port();
   void make_enrolment_port();
   void make_metrics_port();
@@ -151,9 +153,12 @@ struct Application::Impl {
   std::unique_ptr<admin_api::IdempotencyStore> idempotency;
   std::vector<std::unique_ptr<TlsHolder>> tls;
   std::vector<std::unique_ptr<auth::AuthenticatorChain>> authenticators;
+  std::unique_ptr<MemoryBudget> memory;
+  std::unique_ptr<MemoryWatch> memory_watch;
   std::unique_ptr<net::Server> server;
   std::unique_ptr<backup::BackupService> backups;
   std::unique_ptr<storage::ReaderPool> readers;
+  std::unique_ptr<storage::ReaderPool> queue_readers;
   std::unique_ptr<storage::ReaderPool> signer;
   std::unique_ptr<http::Server> admin_port;
   std::unique_ptr<http::Server> enrolment_port;

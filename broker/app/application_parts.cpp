@@ -11,6 +11,7 @@
 #include "app/core_count.hpp"
 #include "app/damaged_records.hpp"
 #include "app/metrics.hpp"
+#include "app/metrics_pressure.hpp"
 #include "app/restore.hpp"
 #include "auth/secret_file.hpp"
 #include "crypto/hash.hpp"
@@ -21,6 +22,8 @@ namespace skerry::app {
 namespace {
 
 constexpr std::size_t reader_threads = 4;
+/// Apart from the others, so that no question over REST keeps a client from its messages.
+constexpr std::size_t queue_reader_threads = 2;
 
 std::string read_pem(const std::string& path) {
   auto text = auth::read_file(path);
@@ -265,6 +268,11 @@ void Application::Impl::make_server() {
   network.committer = committer.get();
   network.faults = options.faults;
   network.space_low = &space->low();
+  queue_readers = std::make_unique<storage::ReaderPool>(queue_reader_threads);
+  network.store = store.get();
+  watch_memory();
+  network.memory = memory.get();
+  network.readers = queue_readers.get();
   network.audit = audit.get();
   network.random = crypto::random_bytes;
   network.still_valid = [this](const plugin::Identity& identity, WallTime now) {
@@ -287,6 +295,22 @@ void Application::Impl::make_server() {
     network.listeners.push_back(make_listener(listener));
   }
   server = std::make_unique<net::Server>(std::move(network));
+}
+
+void Application::Impl::watch_memory() {
+  memory = std::make_unique<MemoryBudget>(memory_limit(configuration.limits.memory));
+  memory_watch = std::make_unique<MemoryWatch>(*memory, [this](MemoryBudget::Level level) {
+    const std::string detail = std::to_string(memory->used_bytes()) + " of " +
+                               std::to_string(memory->limit_bytes()) + " bytes are used";
+    switch (level) {
+      case MemoryBudget::Level::calm:
+        return log.information("memory_calm", detail);
+      case MemoryBudget::Level::pressed:
+        return log.warning("memory_pressed", detail + "; nothing new is taken");
+      case MemoryBudget::Level::full:
+        return log.error("memory_full", detail + "; publishes that must be kept are refused");
+    }
+  });
 }
 
 void Application::Impl::make_admin_port() {
@@ -361,7 +385,8 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 }
 
 std::string Application::Impl::metrics() const {
-  return metrics_text({*server, *committer, *store, *tap, events, series->statistics(), *registry,
+  return pressure_metrics_text({*server, *memory, memory_watch->trims()}) +
+         metrics_text({*server, *committer, *store, *tap, events, series->statistics(), *registry,
                        version(), audit.get(), &backups->statistics(), space.get(), &salvaged});
 }
 

@@ -10,7 +10,7 @@ namespace skerry::app {
 
 namespace {
 
-enum class Kind : std::uint8_t { number, size, duration };
+enum class Kind : std::uint8_t { number, size, automatic_size, duration };
 
 struct Row {
   std::string_view key;
@@ -60,6 +60,8 @@ constexpr std::uint64_t mebi = 1024 * kibi;
 constexpr std::uint64_t gibi = 1024 * mebi;
 
 constexpr std::array rows{
+    row<&Limits::memory>("memory", Kind::automatic_size, {64 * mebi, 65'536 * gibi},
+                         "memory of the whole process; auto: three quarters of what there is"),
     row<&Limits::packet_size_max>("packet_size_max", Kind::size, {kibi, remaining_length_max},
                                   "largest MQTT packet, both directions"),
     row<&Limits::receive_maximum>("receive_maximum", Kind::number, {1, 65'535},
@@ -88,6 +90,10 @@ constexpr std::array rows{
                                    "unsent bytes of one connection"),
     row<&Limits::subscriptions_per_session_max>("subscriptions_per_session_max", Kind::number,
                                                 {1, 1'000'000}, "filters of one client"),
+    row<&Limits::subscriptions_max>("subscriptions_max", Kind::number, {1, 1'000'000'000},
+                                    "filters of all clients"),
+    row<&Limits::will_bytes_max>("will_bytes_max", Kind::size, {0, 1'024 * gibi},
+                                 "wills of all clients"),
     row<&Limits::sessions_max>("sessions_max", Kind::number, {1, 100'000'000},
                                "sessions, connected or not"),
     row<&Limits::connections_max>("connections_max", Kind::number, {0, 10'000'000},
@@ -119,6 +125,8 @@ std::string value_text(const Row& each, std::uint64_t value) {
       return std::to_string(value);
     case Kind::size:
       return format_size(value);
+    case Kind::automatic_size:
+      return value == 0 ? "auto" : format_size(value);
     case Kind::duration:
       return value == 0
                  ? "0s"
@@ -144,6 +152,13 @@ void read_limits(const std::string& name, const YAML::Node& node, Limits& limits
       case Kind::size:
         each.set(limits, section.read_size(each.key, old, each.range));
         break;
+      case Kind::automatic_size: {
+        const YAML::Node given = section.value(each.key);
+        const bool automatic =
+            given && section.scalar(given, section.qualified(each.key)) == "auto";
+        each.set(limits, automatic ? 0 : section.read_size(each.key, old, each.range));
+        break;
+      }
       case Kind::duration:
         const auto otherwise = std::chrono::milliseconds(static_cast<std::int64_t>(old));
         const auto duration = section.read_duration(each.key, otherwise, each.range);

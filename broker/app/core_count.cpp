@@ -30,26 +30,6 @@ std::int64_t number_of(std::string_view text) noexcept {
   return number;
 }
 
-/// Path of this process in the hierarchy of version 2 (`controller` empty) or of a controller.
-std::string cgroup_path(std::string_view controller) {
-  std::ifstream file("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(file, line)) {
-    const std::size_t first = line.find(':');
-    const std::size_t second = line.find(':', first + 1);
-    if (second == std::string::npos) {
-      continue;
-    }
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    if (names == ",," ? controller.empty()
-                      : !controller.empty() &&
-                            names.find("," + std::string(controller) + ",") != std::string::npos) {
-      return line.substr(second + 1);
-    }
-  }
-  return {};
-}
-
 std::uint32_t cores_by_quota() {
   for (const std::string& path : {cgroup_path(""), std::string()}) {
     if (const auto line = first_line("/sys/fs/cgroup" + path + "/cpu.max")) {
@@ -68,6 +48,25 @@ std::uint32_t cores_by_quota() {
 }
 
 }  // namespace
+
+std::string cgroup_path(std::string_view controller) {
+  std::ifstream file("/proc/self/cgroup");
+  std::string line;
+  while (std::getline(file, line)) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    if (second == std::string::npos) {
+      continue;
+    }
+    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    if (names == ",," ? controller.empty()
+                      : !controller.empty() &&
+                            names.find("," + std::string(controller) + ",") != std::string::npos) {
+      return line.substr(second + 1);
+    }
+  }
+  return {};
+}
 
 std::uint32_t cores_of_quota(std::int64_t quota, std::int64_t period) noexcept {
   if (quota <= 0 || period <= 0) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace skerry::app {
@@ -9,6 +10,9 @@ namespace skerry::app {
 /// The smaller of the affinity mask and the cgroup's processor quota (version 1 or 2, rounded up),
 /// 1 … 256.
 std::uint16_t usable_cores();
+
+/// Path of this process in the control groups of version 2 (`controller` empty) or of a controller.
+std::string cgroup_path(std::string_view controller);
 
 /// Processors granted by the text of a version 2 `cpu.max` ("max 100000", "150000 100000"), rounded
 /// up; 0: no limit.

@@ -70,13 +70,17 @@ constexpr std::array rows{
         &Counters::rights_ended},
     Row{"skerry_commit_failures_total", "Batches of the cores that could not be stored",
         MetricType::Counter, &Counters::commit_failures},
+    Row{"skerry_messages_read_back_total", "Queued messages read back from disk",
+        MetricType::Counter, &Counters::messages_read_back},
     Row{"skerry_reads_paused_total", "Times a connection was not read because we were behind",
         MetricType::Counter, &Counters::reads_paused},
 };
 
-constexpr std::array<const char*, static_cast<std::size_t>(DropReason::count_)> drop_reasons{
-    "queue_full",   "output_full",    "expired",  "too_large",
-    "mailbox_full", "not_authorized", "no_member"};
+constexpr std::array drop_reasons{"queue_full", "output_full",  "expired",
+                                  "too_large",  "mailbox_full", "not_authorized",
+                                  "no_member",  "unreadable",   "memory"};
+
+static_assert(drop_reasons.size() == static_cast<std::size_t>(DropReason::count_));
 
 class Page {
  public:

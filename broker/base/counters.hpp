@@ -32,6 +32,25 @@ enum class DropReason : std::uint8_t {
   mailbox_full,    ///< QoS 0 and the queue to the subscriber's core was full
   not_authorized,  ///< the subscriber lost its right between SUBSCRIBE and delivery
   no_member,       ///< a shared group had nobody to take it and no queue
+  unreadable,      ///< its record on disk was damaged or gone when its turn came
+  memory,          ///< under the cap of a calm day, but the process was short of memory
+  count_
+};
+
+/// What waits in the queues of all sessions of a core.
+struct QueueUsage {
+  Counter messages;
+  Counter bytes;           ///< of these messages, in memory or on disk
+  Counter resident_bytes;  ///< of those that are in memory; what many wait for counts each time
+};
+
+/// What was refused because the process was short of memory.
+enum class MemoryRefusal : std::uint8_t {
+  connection,
+  subscription,
+  publish,
+  retained,
+  packet,
   count_
 };
 
@@ -62,6 +81,13 @@ struct alignas(64) Counters {
   Counter commit_failures;
   Counter durable_refused;  ///< durable work refused because disk space had run low
   Counter reads_paused;  ///< times a connection was not read because we were behind
+  QueueUsage queues;
+  Counter messages_read_back;  ///< of paged queues, from disk
+  Counter output_bytes;        ///< memory of what is written and not yet sent
+  Counter input_bytes;         ///< of packets that are not complete yet
+  Counter will_bytes;          ///< of wills that may be published
+  Counter slow_consumers;      ///< connections ended because they held most and took nothing
+  Counter memory_refused[static_cast<int>(MemoryRefusal::count_)];
   Counter dropped[static_cast<int>(DropReason::count_)];
 };
 

@@ -176,8 +176,29 @@ inline constexpr std::size_t service_passwords_max = 10'000;
 /// Scopes of one API token.
 inline constexpr std::size_t token_scopes_max = 64;
 
+/// Reads of queued messages that one core has under way at a time; other sessions wait their turn.
+inline constexpr std::size_t reads_per_core_max = 16;
+
+/// Bytes of the topics behind the aliases of one connection, each way: their number alone would
+/// allow 2 MB of them. And aliases that we set, whatever a client would take.
+inline constexpr std::size_t alias_bytes_per_connection_max = 64 * 1024;
+inline constexpr std::uint16_t outbound_aliases_max = 1024;
+
+/// What one connection's output, one queue in memory and one incomplete packet may have however
+/// short memory is.
+inline constexpr std::size_t output_bytes_least = 16 * 1024;
+inline constexpr std::size_t queue_bytes_least = 64 * 1024;
+inline constexpr std::size_t input_bytes_least = 64 * 1024;
+
+/// Under pressure, connections that hold more than the least and have taken nothing for so long are
+/// ended, the largest first, so many of each core at a time.
+inline constexpr std::chrono::seconds slow_consumer_patience{5};
+inline constexpr std::chrono::seconds slow_consumer_interval{1};
+inline constexpr std::size_t slow_consumers_ended_max = 16;
+
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {
+  std::size_t memory = 0;  ///< bytes of the whole process; 0: a share of what there is
   std::uint32_t packet_size_max = 2 * 1024 * 1024;       ///< bytes, both directions
   std::uint16_t receive_maximum = 1024;                  ///< QoS 1 and 2 a client may have open
   std::uint16_t inflight_max = 1024;                     ///< the same towards clients
@@ -188,8 +209,10 @@ struct Limits {
   std::size_t session_queue_bytes_max = 64 * 1024 * 1024;
   std::size_t output_bytes_max = 4 * 1024 * 1024;  ///< unsent bytes of one connection
   std::uint32_t subscriptions_per_session_max = 1'000;
-  std::uint32_t sessions_max = 1'000'000;  ///< over all cores
-  std::uint32_t connections_max = 0;       ///< 0: what file descriptors allow
+  std::uint32_t subscriptions_max = 10'000'000;    ///< of all sessions
+  std::size_t will_bytes_max = 256 * 1024 * 1024;  ///< of all wills
+  std::uint32_t sessions_max = 1'000'000;          ///< over all cores
+  std::uint32_t connections_max = 0;               ///< 0: what file descriptors allow
   std::uint32_t retained_messages_max = 1'000'000;
   std::size_t retained_bytes_max = 1024ull * 1024 * 1024;
   std::uint32_t group_queue_messages_max = 100'000;       ///< waiting for an offline shared group

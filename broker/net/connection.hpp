@@ -86,7 +86,10 @@ class Connection final : public session::Link {
   std::unique_ptr<transport::Stream> stream_;
   std::shared_ptr<Attempt> attempt_;  // only in Phase::authenticate
   std::string output_;
-  std::size_t sent_ = 0;  // bytes at the front of output_ that are gone
+  std::size_t sent_ = 0;             // bytes at the front of output_ that are gone
+  std::size_t output_counted_ = 0;   // memory of output_ as it stands in Counters
+  std::uint32_t input_counted_ = 0;  // and of what decoder_ keeps
+  SteadyTime taken_at_{};            // when the socket took something last
   mqtt::FrameDecoder decoder_;
   shard::Shard::SessionId session_ = 0;
   WallTime not_after_ = WallTime::max();

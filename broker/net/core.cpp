@@ -30,6 +30,7 @@ shard::ShardOptions shard_options(Common& common, CoreIndex index, Counters& cou
   options.core_count = common.options.core_count;
   options.hash_key = common.options.hash_key;
   options.limits = common.options.limits;
+  options.memory = common.options.memory;
   options.authorizer = common.options.authorizer;
   options.tap = common.options.tap;
   options.audit = common.options.audit;
@@ -76,6 +77,7 @@ Core::Core(Common& common, CoreIndex index)
       sockets_(*io_),
       timer_(*io_) {
   traffic_.set_admission(admission_);
+  traffic_.set_memory(common.options.memory);
   sockets_.assign(traffic_.epoll_descriptor());
 }
 
@@ -262,6 +264,24 @@ void Core::move(CoreIndex to, Arrival arrival) {
 void Core::commit(storage::Batch batch, std::uint64_t ticket) {
   submitted_ = ticket;
   common_.options.committer->submit(std::move(batch), completion_, ticket);
+}
+
+// A reader may still be at work when the core has ended: then nobody runs its answer.
+void Core::read(shard::ReadRequest request) {
+  const auto answer = [this, io = io_](shard::ReadAnswer read) {
+    boost::asio::post(*io, [this, read = std::move(read)]() mutable {
+      turn([this, &read](Now now) { shard_.on_read(std::move(read), now); });
+    });
+  };
+  shard::ReadAnswer busy{
+      .session = request.session, .serial = request.serial, .failed = true, .messages = {}};
+  const storage::KvStore& store = *common_.options.store;
+  const bool taken = common_.options.readers->run([answer, &store, request = std::move(request)] {
+    answer(shard::read_messages(store, request));
+  });
+  if (!taken) {
+    answer(std::move(busy));
+  }
 }
 
 void Core::on_committed() {

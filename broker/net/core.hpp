@@ -76,6 +76,7 @@ class Core final : public shard::Outside {
   // shard::Outside
   void send(CoreIndex to, shard::MailBatch mail) override;
   void commit(storage::Batch batch, std::uint64_t ticket) override;
+  void read(shard::ReadRequest request) override;
   bool congested() const noexcept override { return congested_; }
   bool space_low() const noexcept override {
     const std::atomic<bool>* const low = common_.options.space_low;

@@ -10,6 +10,7 @@
 
 #include "base/keyed_hash.hpp"
 #include "base/limits.hpp"
+#include "base/memory_budget.hpp"
 #include "plugin/audit.hpp"
 #include "plugin/authenticator.hpp"
 #include "plugin/authorizer.hpp"
@@ -17,6 +18,7 @@
 #include "plugin/message_tap.hpp"
 #include "shard/shard.hpp"
 #include "storage/committer.hpp"
+#include "storage/reader_pool.hpp"
 #include "transport/tls_context.hpp"
 
 namespace skerry::net {
@@ -41,6 +43,7 @@ struct ServerOptions {
   std::uint16_t core_count = 1;  ///< 1 … 256
   bool pin_threads = false;      ///< thread n to the n-th processor of the affinity mask
   Limits limits;
+  const MemoryBudget* memory = nullptr;  ///< null: as if there were always enough
   HashKey hash_key;
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;  ///< may be null
@@ -48,6 +51,9 @@ struct ServerOptions {
   storage::Committer* committer = nullptr;
   /// Disk space has run low (storage::SpaceWatch); may be null.
   const std::atomic<bool>* space_low = nullptr;
+  /// Where queued messages are read back from, and on whose threads; both are ended after stop().
+  const storage::KvStore* store = nullptr;
+  storage::ReaderPool* readers = nullptr;
   std::function<std::string(std::size_t bytes)> random;  ///< any thread
   /// Asked on the core just before a session opens, since rights may have ended while the
   /// connection was carried from core to core, again by AdminView::reevaluate() and at start for

@@ -33,6 +33,7 @@ std::uint32_t connections_by_descriptors() noexcept {
 
 Server::Server(ServerOptions options) : common_(std::make_unique<Common>()) {
   SKERRY_ASSERT(options.core_count > 0 && options.committer != nullptr);
+  SKERRY_ASSERT(options.store != nullptr && options.readers != nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   common_->options = std::move(options);
   const std::uint32_t possible = connections_by_descriptors();

@@ -69,6 +69,7 @@ Connection& Traffic::add(std::unique_ptr<Connection> connection, SteadyTime dead
   ::epoll_ctl(epoll_, EPOLL_CTL_ADD, added.stream_->descriptor(), &event);
   deadlines_.set(id.slot, deadline);
   counters_.connections_open.add();
+  added.taken_at_ = turn_;
   return added;
 }
 
@@ -76,6 +77,7 @@ std::unique_ptr<Connection> Traffic::release(Connection& connection) {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.stream_->descriptor(), nullptr);
   deadlines_.clear(connection.id_.slot);
   counters_.connections_open.subtract();
+  forget_memory(connection);
   return table_.remove(connection.id_);
 }
 
@@ -228,7 +230,7 @@ bool Traffic::consume(Connection& connection, Bytes bytes, Now now) {
       return false;
     }
     if (!next->has_value()) {
-      return true;
+      return may_keep_input(connection, now);
     }
     const mqtt::Frame& frame = **next;
     if (connection.phase_ == Phase::connect) {

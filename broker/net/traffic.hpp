@@ -33,6 +33,9 @@ class Traffic {
   /// Once, before anything else.
   void set_admission(Admission& admission) noexcept { admission_ = &admission; }
 
+  /// Before the first connection. Null: as if there were always enough.
+  void set_memory(const MemoryBudget* memory) noexcept { memory_ = memory; }
+
   /// The epoll set: becomes readable when one of its sockets is ready. Owned here.
   int epoll_descriptor() const noexcept { return epoll_; }
 
@@ -110,6 +113,11 @@ class Traffic {
   void lost(Connection& connection, Now now);
   void violation(Connection& connection, const mqtt::Violation& violation, Now now);
   void write(Connection& connection, Now now);
+  std::size_t output_bytes_max() const noexcept;
+  void count_memory(Connection& connection) noexcept;
+  void forget_memory(Connection& connection) noexcept;
+  bool may_keep_input(Connection& connection, Now now);
+  void end_slow_consumers(Now now);
   void trim_output(Connection& connection);
   void finish_close(Connection& connection);
   void drain(Connection& connection);
@@ -121,6 +129,8 @@ class Traffic {
   shard::Shard& shard_;
   Counters& counters_;
   Admission* admission_ = nullptr;
+  const MemoryBudget* memory_ = nullptr;
+  SteadyTime slow_consumers_at_{};  // next look for them
   int epoll_ = -1;
   ConnectionTable table_;
   DeadlineHeap deadlines_;

@@ -23,6 +23,7 @@ constexpr std::size_t output_kept_bytes_max = 1'024;
 }  // namespace
 
 void Traffic::mark_dirty(Connection& connection) {
+  count_memory(connection);
   if (!connection.dirty_) {
     connection.dirty_ = true;
     dirty_.push_back(connection.id_);
@@ -54,7 +55,8 @@ void Traffic::flush(Now now) {
 void Traffic::write(Connection& connection, Now now) {
   const std::size_t unsent = connection.unsent_bytes();
   if (unsent > 0) {
-    connection.output_high_ = connection.output_high_ || unsent >= limits_.output_bytes_max;
+    connection.output_high_ =
+        connection.output_high_ || connection.output_.size() >= output_bytes_max();
     const auto result =
         connection.stream_->write(as_bytes(connection.output_).subspan(connection.sent_));
     if (result.status == transport::IoStatus::failed ||
@@ -71,15 +73,17 @@ void Traffic::write(Connection& connection, Now now) {
     }
     counters_.bytes_sent.add(result.bytes);
     connection.sent_ += result.bytes;
+    connection.taken_at_ = result.bytes > 0 ? now.steady : connection.taken_at_;
     connection.write_blocked_ = connection.unsent_bytes() > 0;
     trim_output(connection);
+    count_memory(connection);
   }
   update_interest(connection);
   if (connection.phase_ == Phase::closing && !connection.write_blocked_) {
     finish_close(connection);
     return;
   }
-  if (connection.output_high_ && connection.unsent_bytes() < limits_.output_bytes_max / 2) {
+  if (connection.output_high_ && connection.unsent_bytes() < output_bytes_max() / 2) {
     connection.output_high_ = false;
     if (connection.phase_ == Phase::attached) {
       shard_.on_output_drained(connection.session_, now);
@@ -163,11 +167,13 @@ void Traffic::destroy(Connection& connection) {
   }
   deadlines_.clear(connection.id_.slot);
   counters_.connections_open.subtract();
+  forget_memory(connection);
   // The last descriptor of a socket takes it out of the epoll set when it is closed.
   table_.remove(connection.id_);
 }
 
 void Traffic::on_timer(Now now) {
+  end_slow_consumers(now);
   while (const auto slot = deadlines_.pop_due(now.steady)) {
     Connection* const connection = table_.at_slot(*slot);
     switch (connection->phase_) {

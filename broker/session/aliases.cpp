@@ -13,6 +13,11 @@ Result<std::string_view, mqtt::Violation> InboundAliases::resolve(std::uint16_t 
   }
   std::string& name = topics_[alias - 1u];
   if (!topic.empty()) {
+    if (bytes_ - name.size() + topic.size() > alias_bytes_per_connection_max) {
+      return mqtt::Violation{mqtt::Reason::quota_exceeded,
+                             "the topics behind this connection's aliases are too long together"};
+    }
+    bytes_ += topic.size() - name.size();
     name.assign(topic);
   } else if (name.empty()) {
     return mqtt::Violation{mqtt::Reason::protocol_error,
@@ -26,7 +31,7 @@ OutboundAliases::Alias OutboundAliases::choose(std::string_view topic) const {
   if (found != numbers_.end()) {
     return {found->second, true};
   }
-  if (numbers_.size() >= maximum_) {
+  if (numbers_.size() >= maximum_ || bytes_ + topic.size() > alias_bytes_per_connection_max) {
     return {};
   }
   return {next_number(), false};  // [MQTT-3.3.2-11]

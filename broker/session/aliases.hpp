@@ -1,6 +1,7 @@
 // Topic aliases of one connection, both ways; they end with the connection [MQTT-3.3.2-7].
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "mqtt/reason.hpp"
 
@@ -20,12 +22,14 @@ class InboundAliases {
 
   /// Resolves or sets. `topic` empty: the name set before; protocol_error when there is none
   /// (section 3.3.2.3.4). topic_alias_invalid for 0 or above the maximum [MQTT-3.3.2-8,
-  /// MQTT-3.3.2-9]; all others are accepted [MQTT-3.3.2-12].
-  /// The view lives until the alias is set again.
+  /// MQTT-3.3.2-9]; all others are accepted [MQTT-3.3.2-12], but quota_exceeded when the topics
+  /// have more than alias_bytes_per_connection_max together. The view lives until the alias is set
+  /// again.
   Result<std::string_view, mqtt::Violation> resolve(std::uint16_t alias, std::string_view topic);
 
  private:
   std::uint16_t maximum_;
+  std::size_t bytes_ = 0;  // of the topics
   std::vector<std::string> topics_;
 };
 
@@ -33,7 +37,8 @@ class InboundAliases {
 /// used up; they are never reassigned, since the busiest topics are usually the first.
 class OutboundAliases {
  public:
-  explicit OutboundAliases(std::uint16_t maximum) : maximum_(maximum) {}
+  explicit OutboundAliases(std::uint16_t maximum)
+      : maximum_(std::min(maximum, outbound_aliases_max)) {}
 
   struct Alias {
     std::uint16_t number = 0;  ///< 0: send the topic without alias
@@ -42,7 +47,10 @@ class OutboundAliases {
   /// What to use for `topic`. A number that the client does not know yet is fixed by confirm(),
   /// once the packet that teaches it is on its way.
   Alias choose(std::string_view topic) const;
-  void confirm(std::string_view topic) { numbers_.emplace(topic, next_number()); }
+  void confirm(std::string_view topic) {
+    numbers_.emplace(topic, next_number());
+    bytes_ += topic.size();
+  }
 
  private:
   std::uint16_t next_number() const noexcept {
@@ -50,6 +58,7 @@ class OutboundAliases {
   }
 
   std::uint16_t maximum_;
+  std::size_t bytes_ = 0;  // of the topics
   std::map<std::string, std::uint16_t, std::less<>> numbers_;
 };
 

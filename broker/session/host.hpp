@@ -30,6 +30,10 @@ class Host {
  public:
   virtual const Limits& limits() const noexcept = 0;
   virtual Counters& counters() noexcept = 0;
+  /// Unsent bytes that one connection may have now: less than its limit when memory is short.
+  virtual std::size_t output_bytes_max() const noexcept = 0;
+  /// Bytes that a queue which is in memory alone may have now.
+  virtual std::size_t memory_queue_bytes_max() const noexcept = 0;
 
   /// Routes a PUBLISH whose alias has been resolved. For QoS 2 of a persistent session the packet
   /// id is stored together with the message.
@@ -52,6 +56,12 @@ class Host {
 
   /// The session has more to do than one turn should take: pump() is wanted in the next one.
   virtual void pump_later(Session& session) { static_cast<void>(session); }
+  /// The next messages of the session are on disk: its begin_reading() says which, once there is
+  /// room for a read, and finish_reading() ends it. Asked once for each.
+  virtual void read_back(Session& session) = 0;
+  /// The session holds more in memory than it should: its page_out() is called soon, and again
+  /// while that says so. Asked once until then.
+  virtual void page_soon(Session& session) = 0;
 
   /// The session ends its connection by itself: DISCONNECT with `reason` when the version has it,
   /// then close. The session is detached (and removed when it does not persist) before this

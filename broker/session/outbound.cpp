@@ -20,13 +20,13 @@ constexpr std::size_t expired_per_turn_max = 512;
 
 // What an earlier connection left open counts, too: it is sent before anything new.
 bool Session::can_send() const noexcept {
-  return open_ && inflight_.size() < settings_.send_window &&
-         link_->output().size() < host_.limits().output_bytes_max;
+  return open_ && inflight_.size() < settings_.send_window && !inflight_unread_ &&
+         link_->output().size() < host_.output_bytes_max();
 }
 
 bool Session::may_write() const noexcept {
   return open_ && on_wire_ < settings_.send_window &&  // [MQTT-3.3.4-9]
-         link_->output().size() < host_.limits().output_bytes_max;
+         link_->output().size() < host_.output_bytes_max();
 }
 
 OutboundAliases::Alias Session::choose_alias(std::string_view topic, mqtt::PublishHeader& header) {
@@ -49,8 +49,11 @@ void Session::deliver_at_most_once(const mqtt::Publish& publish, const Match& ma
   }
   Counters& counters = host_.counters();
   std::string& out = link_->output();
-  if (out.size() >= host_.limits().output_bytes_max) {
-    counters.dropped[static_cast<int>(DropReason::output_full)].add();
+  if (out.size() >= host_.output_bytes_max()) {
+    const DropReason reason = out.size() >= host_.limits().output_bytes_max
+                                  ? DropReason::output_full
+                                  : DropReason::memory;
+    counters.dropped[static_cast<int>(reason)].add();
     return;
   }
   mqtt::PublishHeader header{.retain = match.retain,
@@ -90,27 +93,30 @@ void Session::deliver(Delivery delivery, const mqtt::Publish& publish, Now now) 
 }
 
 void Session::enqueue(Delivery delivery) {
-  SKERRY_ASSERT(delivery.message);
   const Limits& limits = host_.limits();
-  queue_bytes_ += delivery.message->size_bytes();
   queue_.push_back(std::move(delivery));
   while (queue_.size() > limits.session_queue_messages_max ||
-         queue_bytes_ > limits.session_queue_bytes_max) {
+         queue_.size_bytes() > limits.session_queue_bytes_max) {
     drop_front(DropReason::queue_full);
+  }
+  while (durable_id_ == DurableId{} && queue_.resident_bytes() > host_.memory_queue_bytes_max()) {
+    drop_front(DropReason::memory);
+  }
+  if (!paging_ && durable_id_ != DurableId{}) {
+    paging_ = true;
+    host_.page_soon(*this);
   }
 }
 
 void Session::drop_front(DropReason reason) {
-  Delivery front = std::move(queue_.front());
-  queue_.pop_front();
-  queue_bytes_ -= front.message->size_bytes();
+  Delivery front = queue_.take_oldest(durable_id_);
   host_.counters().dropped[static_cast<int>(reason)].add();
   host_.finish(*this, front);
 }
 
 std::size_t Session::drop_expired(std::size_t count_max, Now now) {
   std::size_t dropped = 0;
-  while (dropped < count_max && !queue_.empty() && queue_.front().message->expired(now.wall)) {
+  while (dropped < count_max && queue_.oldest_expired(now.wall)) {
     drop_front(DropReason::expired);
     ++dropped;
   }
@@ -123,19 +129,19 @@ void Session::pump(Now now) {
   }
   resend(now);
   std::size_t expired = 0;
-  while (!queue_.empty() && can_send()) {
-    if (queue_.front().message->expired(now.wall)) {  // [MQTT-3.3.2-5]
+  while (can_send()) {
+    if (queue_.oldest_expired(now.wall)) {  // [MQTT-3.3.2-5]
       if (expired++ == expired_per_turn_max) {
         return host_.pump_later(*this);
       }
       drop_front(DropReason::expired);
-      continue;
+    } else if (queue_.front() != nullptr) {
+      send_new(queue_.pop_front(), nullptr, now);
+    } else {
+      break;
     }
-    Delivery next = std::move(queue_.front());
-    queue_.pop_front();
-    queue_bytes_ -= next.message->size_bytes();
-    send_new(std::move(next), nullptr, now);
   }
+  read_ahead();
 }
 
 // What an earlier connection had open goes first, in its order and with its packet ids
@@ -146,6 +152,7 @@ void Session::resend(Now now) {
   }
   bool held_back = false;
   bool unsaved = false;
+  bool unread = false;
   for (std::size_t i = 0; i < inflight_.size();) {
     Delivery& delivery = inflight_[i];
     // A PUBREL waits for no window [MQTT-3.3.4-10].
@@ -153,13 +160,15 @@ void Session::resend(Now now) {
     unsaved = unsaved || delivery.state == State::unsaved || delivery.state == State::committing;
     const bool in_turn =
         !unsaved || delivery.state != State::sent || delivery.qos != mqtt::Qos::exactly_once;
-    const bool may = delivery.state == State::released || (may_write() && in_turn);
+    unread = unread || is_unread(delivery);  // and what came behind it waits with it
+    const bool may = delivery.state == State::released || (may_write() && in_turn && !unread);
     held_back = held_back || (!delivery.on_wire && !may);
     if (delivery.on_wire || !may || resend_one(delivery, now)) {
       ++i;
     }
   }
   resend_due_ = held_back;
+  inflight_unread_ = unread;
 }
 
 // False: the delivery is gone, since it is too large for this client.
@@ -219,9 +228,10 @@ void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now n
     return;
   }
   delivery->state = State::sent;
-  if (resend_due_ || !may_write()) {
+  if (resend_due_ || !may_write() || !delivery->message) {
     resend_due_ = true;  // behind what was open before
     resend(now);
+    read_ahead();
   } else {
     write_publish(*delivery, nullptr, now);
   }
@@ -259,6 +269,7 @@ bool Session::write_publish(Delivery& delivery, const mqtt::Publish* publish, No
     outbound_aliases_->confirm(topic);
   }
   delivery.on_wire = delivery.sent_before = true;
+  inflight_resident_ = true;
   ++on_wire_;
   host_.counters().messages_sent[static_cast<int>(delivery.qos)].add();
   link_->output_changed();
@@ -398,27 +409,10 @@ std::vector<Delivery> Session::take_undelivered(
     if (!unwanted(delivery)) {
       return false;
     }
-    queue_bytes_ -= delivery.message->size_bytes();
     taken.push_back(std::move(delivery));
     return true;
   });
   return taken;
-}
-
-void Session::restore_queued(Delivery delivery) {
-  delivery.state = State::queued;
-  queue_bytes_ += delivery.message->size_bytes();
-  queue_.push_back(std::move(delivery));
-}
-
-void Session::remove_restored(const std::set<std::uint64_t>& message_ids) {
-  queue_.erase_if([&](const Delivery& delivery) {
-    if (!message_ids.contains(delivery.stored->id.value)) {
-      return false;
-    }
-    queue_bytes_ -= delivery.message->size_bytes();
-    return true;
-  });
 }
 
 // Records come in the order of packet ids, which go round; messages were sent in the order of their
@@ -432,16 +426,14 @@ void Session::restore_order() {
   for (std::size_t i = 0; i < inflight_.size(); ++i) {
     newest = std::max(newest, number(inflight_[i]));
   }
-  queue_.erase_if([&](Delivery& delivery) {
-    if (delivery.qos != mqtt::Qos::exactly_once || number(delivery) > newest) {
-      return false;
-    }
-    queue_bytes_ -= delivery.message->size_bytes();
-    delivery.packet_id = next_packet_id();
-    delivery.state = State::unsaved;
-    inflight_.push_back(std::move(delivery));
-    return true;
-  });
+  for (Paged& paged : queue_.take_restored_twice(newest)) {
+    inflight_.push_back(
+        {.stored = paged.stored ? std::move(paged.stored) : make_stored(paged.id, durable_id_),
+         .recipient = durable_id_,
+         .packet_id = next_packet_id(),
+         .qos = mqtt::Qos::exactly_once,
+         .state = State::unsaved});
+  }
   std::vector<Delivery> open;
   for (; !inflight_.empty(); inflight_.pop_front()) {
     open.push_back(std::move(inflight_.front()));

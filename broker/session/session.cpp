@@ -14,10 +14,26 @@ Session::Session(Host& host, std::uint64_t id, plugin::Identity identity,
       id_(id),
       key_(identity.owner()),
       client_id_size_(static_cast<std::uint32_t>(client_id.size())),
-      identity_(std::move(identity)) {
+      identity_(std::move(identity)),
+      queue_(host.counters().queues) {
   key_.push_back('\0');
   key_.append(client_id);
   key_.shrink_to_fit();
+}
+
+void Session::set_will(std::unique_ptr<StoredWill> will) noexcept {
+  take_will();
+  will_ = std::move(will);
+  if (will_ != nullptr) {
+    host_.counters().will_bytes.add(will_->block->size_bytes());
+  }
+}
+
+std::unique_ptr<StoredWill> Session::take_will() noexcept {
+  if (will_ != nullptr) {
+    host_.counters().will_bytes.subtract(will_->block->size_bytes());
+  }
+  return std::move(will_);
 }
 
 Subscription* Session::find_subscription(std::string_view filter) noexcept {
@@ -49,6 +65,11 @@ void Session::detach() {
   on_wire_ = 0;
   for (std::size_t i = 0; i < inflight_.size(); ++i) {
     inflight_[i].on_wire = false;
+  }
+  reading_ = false;  // an answer that is under way finds another serial
+  if (!paging_ && outlives() && (!inflight_.empty() || queue_.resident_bytes() > 0)) {
+    paging_ = inflight_resident_ = true;
+    host_.page_soon(*this);
   }
 }
 

@@ -25,6 +25,7 @@
 #include "session/acknowledgements.hpp"
 #include "session/aliases.hpp"
 #include "session/delivery.hpp"
+#include "session/delivery_queue.hpp"
 #include "session/frame_cache.hpp"
 #include "session/host.hpp"
 #include "session/link.hpp"
@@ -57,6 +58,9 @@ struct ConnectionSettings {
 class Session {
  public:
   Session(Host& host, std::uint64_t id, plugin::Identity identity, std::string_view client_id);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { set_will(nullptr); }
 
   std::uint64_t id() const noexcept { return id_; }
   const std::string& key() const noexcept { return key_; }  ///< owner NUL client id
@@ -87,8 +91,8 @@ class Session {
   Subscription* find_subscription(std::string_view filter) noexcept;
 
   const StoredWill* will() const noexcept { return will_.get(); }
-  void set_will(std::unique_ptr<StoredWill> will) noexcept { will_ = std::move(will); }
-  std::unique_ptr<StoredWill> take_will() noexcept { return std::move(will_); }
+  void set_will(std::unique_ptr<StoredWill> will) noexcept;
+  std::unique_ptr<StoredWill> take_will() noexcept;
 
   // --- connection -----------------------------------------------------------------------------
 
@@ -157,21 +161,53 @@ class Session {
 
   std::size_t queued_count() const noexcept { return queue_.size(); }
   std::size_t inflight_count() const noexcept { return inflight_.size(); }
-  Ring<Delivery>& queue() noexcept { return queue_; }
+  DeliveryQueue& queue() noexcept { return queue_; }
   Ring<Delivery>& inflight() noexcept { return inflight_; }
   std::vector<mqtt::PacketId>& inbound_ids() noexcept { return inbound_ids_; }
 
-  /// Takes out what `unwanted` says of all that waits and, at QoS 1, of what is in flight; to be
-  /// followed by the end of the connection, if there is one. O(queue).
+  /// Takes out what `unwanted` says of all that waits in memory and, at QoS 1, of what is in flight
+  /// there; to be followed by the end of the connection, if there is one. What is on disk alone is
+  /// judged when it is read. O(queue).
   std::vector<Delivery> take_undelivered(const std::function<bool(const Delivery&)>& unwanted);
 
+  // --- what is on disk alone (paging.cpp) -------------------------------------------------------
+
+  /// Lets go of messages that are on disk: all of a detached session, of a connected one what is
+  /// not soon sent. True: call again later.
+  bool page_out();
+  /// The numbers of the messages that must be read next, and the serial of this reading. None: the
+  /// need has passed, and the reading is over.
+  struct Reading {
+    std::uint32_t serial = 0;
+    std::vector<MessageId> ids;
+  };
+  Reading begin_reading();
+  /// Is this the reading that is under way?
+  bool is_reading(std::uint32_t serial) const noexcept {
+    return reading_ && serial == read_serial_;
+  }
+  /// Whom a message that was read is for, as its record says. What the client may know by a packet
+  /// id of QoS 2 must come to its end whatever its rights are by now.
+  struct Awaited {
+    DurableId recipient;
+    bool known_to_client = false;
+  };
+  Awaited awaited(MessageId id) noexcept;
+  /// One message of the reading, in the order of its ids; without `delivery.message` it is gone or
+  /// may not be seen, and is dropped as `reason` says. `recipient`, `retain` and the subscription
+  /// identifiers of `delivery` are those of the record.
+  void take_back(MessageId id, Delivery delivery, DropReason reason);
+  void finish_reading(Now now);
+
   /// Puts a delivery back from storage at start.
-  void restore_queued(Delivery delivery);
+  void restore_queued(Paged paged) { queue_.restore(std::move(paged)); }
   void restore_inflight(Delivery delivery);
   /// After the last of these: puts all in the order in which it was sent or will be.
   void restore_order();
   /// Takes out of the queue what storage says is done or in flight already. O(queue).
-  void remove_restored(const std::set<std::uint64_t>& message_ids);
+  void remove_restored(const std::set<std::uint64_t>& message_ids) {
+    queue_.remove_restored(message_ids);
+  }
 
   // --- time -----------------------------------------------------------------------------------
 
@@ -222,6 +258,10 @@ class Session {
   OutboundAliases::Alias choose_alias(std::string_view topic, mqtt::PublishHeader& header);
   void write_release(mqtt::PacketId packet_id);
   void enqueue(Delivery delivery);
+  void read_ahead();
+  bool page_out_inflight();
+  static bool is_unread(const Delivery& delivery) noexcept;
+  Delivery* find_unread(MessageId id) noexcept;
   void drop_front(DropReason reason);
   Delivery* find_inflight(mqtt::PacketId packet_id) noexcept;
   void remove_inflight(Delivery& delivery);
@@ -243,10 +283,14 @@ class Session {
   std::uint16_t last_packet_id_ = 0;
   std::uint16_t inbound_open_ = 0;  ///< QoS 1 and 2 of the client that are not acknowledged
   std::uint32_t on_wire_ = 0;       ///< in-flight deliveries that this connection has seen
-  std::size_t queue_bytes_ = 0;
+  std::uint32_t read_serial_ = 0;   ///< of the last reading
+  bool reading_ = false;            ///< asked of the host
+  bool paging_ = false;             ///< the host knows that page_out() is wanted
+  bool inflight_unread_ = false;    ///< something in flight must be read before it is sent again
+  bool inflight_resident_ = false;  ///< something in flight may be let go
   SteadyTime last_received_{};
   Acknowledgements acknowledgements_;
-  Ring<Delivery> queue_;                     ///< waits for the window
+  DeliveryQueue queue_;                      ///< waits for the window
   Ring<Delivery> inflight_;                  ///< in the order of sending
   std::vector<mqtt::PacketId> inbound_ids_;  ///< QoS 2 received, not released
   struct PendingInbound {

@@ -85,6 +85,15 @@ void Shard::expire(SessionId id, Now now) {
                         now);
 }
 
+void Shard::end_slow(SessionId id, Now now) {
+  if (session::Session* session = impl_->find(id)) {
+    impl_->counters().slow_consumers.add();
+    impl_->end_connection(*session, mqtt::Reason::quota_exceeded,
+                          "memory is short and this client takes nothing",
+                          CloseCause::slow_consumer, now);
+  }
+}
+
 void Shard::shut_down(Now now) {
   Impl& shard = *impl_;
   std::vector<session::Session*> connected;

@@ -94,6 +94,9 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
     return refuse(link, connect->version, mqtt::Reason::quota_exceeded, space_is_low);
   }
   const std::string key = session_key(request.identity.owner(), request.client_id);
+  if (const char* busy = no_room_for(*connect, key)) {
+    return refuse(link, connect->version, mqtt::Reason::server_busy, busy);
+  }
   // Before the other goes, so that a device which takes over its own session is never offline.
   tell_connected(request.identity, request.peer_address, now);
   const auto found = sessions.find(key);
@@ -137,6 +140,21 @@ void Shard::Impl::drop_undelivered(const std::string& key) {
   for (Delivery& delivery : kept->second->take_undelivered([](const Delivery&) { return true; })) {
     finish(*kept->second, delivery);
   }
+}
+
+// Why a connection is not taken now; null when it is. One that takes over another needs no more
+// than that had.
+const char* Shard::Impl::no_room_for(const mqtt::Connect& connect, const std::string& key) {
+  const auto found = sessions.find(key);
+  const bool replaces = found != sessions.end() && found->second->connected();
+  if (!replaces && refuses(MemoryRefusal::connection)) {
+    return "the server is short of memory; try again later";
+  }
+  const std::size_t share = options.limits.will_bytes_max / options.core_count;
+  if (connect.will && counters().will_bytes.read() + connect.will->payload.size() > share) {
+    return "the server keeps as many wills as it is allowed to";
+  }
+  return nullptr;
 }
 
 Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
@@ -362,11 +380,12 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
   for (const session::Subscription& subscription : session.subscriptions()) {
     drop_subscription(session, subscription);
   }
+  subscription_count -= session.subscriptions().size();
   session.subscriptions().clear();
   const DurableId durable = session.durable_id();
-  for (Ring<Delivery>* ring : {&session.queue(), &session.inflight()}) {
-    let_go(session.id(), std::move(*ring));
-  }
+  let_go(session.id(), session.queue().take_resident());
+  let_go(session.id(), std::move(session.inflight()));
+  abandon(durable, session.queue().take_paged());
   if (durable != DurableId{}) {
     erase_records(durable);
     by_durable.erase(durable);

@@ -7,6 +7,7 @@
 
 #include "base/strong_id.hpp"
 #include "shard/mail.hpp"
+#include "shard/reading.hpp"
 #include "storage/batch.hpp"
 
 namespace skerry::shard {
@@ -20,6 +21,10 @@ class Outside {
   /// Hands a batch to the committer. Shard::on_committed(ticket, status) follows; tickets grow by
   /// one and complete in order.
   virtual void commit(storage::Batch batch, std::uint64_t ticket) = 0;
+
+  /// Has a reader thread call read_messages(); Shard::on_read() follows in a turn of its own, once
+  /// for each request and in any order, with `failed` when no reader is free.
+  virtual void read(ReadRequest request) = 0;
 
   /// The committer or a mailbox is above its limit: durable publishers should be held back.
   virtual bool congested() const noexcept = 0;

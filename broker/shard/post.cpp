@@ -176,6 +176,9 @@ void Shard::Impl::end_of_turn(Now now) {
     step_pumps(now);
     step_letting_go();
   }
+  last_turn = now.steady;
+  start_reads();
+  tick_off_abandoned();
   if (!early_tick_offs.empty()) {
     retry_at = std::min(retry_at, now.steady + Milliseconds(5));
   }

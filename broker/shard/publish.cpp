@@ -116,6 +116,11 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
     return {.reason = tells_reason ? mqtt::Reason::not_authorized : mqtt::Reason::success,
             .what = "this client may not publish to this topic"};
   }
+  if (packet.qos != mqtt::Qos::at_most_once &&
+      refuses(MemoryRefusal::publish, MemoryBudget::Level::full)) {
+    return {.reason = mqtt::Reason::quota_exceeded,
+            .what = "the server is short of memory; try again later"};
+  }
   const plugin::TapResult tapped = tap(from, packet, now);
   if (tapped.verdict == plugin::TapVerdict::rejected) {
     return {.reason = tells_reason ? mqtt::Reason::payload_format_invalid : mqtt::Reason::success,

@@ -21,13 +21,12 @@ DurableId durable_at(std::string_view key, std::size_t offset = 0) {
   return DurableId{read_big_endian<std::uint64_t>(key.substr(offset))};
 }
 
-Delivery delivery_of(const RestoreTable::Entry& entry, const Recipient& recipient) {
-  return {.message = mqtt::MessagePtr(entry.block),
-          .stored = entry.stored,
-          .subscription_identifiers = recipient.subscription_identifiers,
-          .recipient = recipient.id,
-          .qos = recipient.qos,
-          .retain = recipient.retain};
+/// The shared record of a message that is found again.
+const StoredPtr& stored_of(RestoreTable::Entry& entry, MessageId id) {
+  if (!entry.stored) {
+    entry.stored = session::make_stored(id, entry.sole);
+  }
+  return entry.stored;
 }
 
 }  // namespace
@@ -61,6 +60,7 @@ bool Shard::Impl::load(storage::Family family, std::string_view key, std::string
       }
       if (Session* session = find_durable(durable_at(key))) {
         session->subscriptions().push_back(std::move(subscription));
+        ++subscription_count;
       }
       return true;
     }
@@ -154,26 +154,61 @@ bool Shard::Impl::load_message(std::string_view key, std::string_view value) {
       options.restore->messages.erase(at);
       return false;
     }
-    entry.block = std::move(record->block);
-    entry.recipients = std::move(record->recipients);
-    entry.stored = std::make_shared<Stored>();
-    entry.stored->id = id;
-    entry.stored->state.store(Stored::State::committed, std::memory_order_relaxed);
-    for (const Recipient& recipient : entry.recipients) {
-      entry.stored->recipients.push_back(recipient.id);
+    entry.size_bytes = static_cast<std::uint32_t>(record->block->size_bytes());
+    entry.expires_seconds = session::expires_seconds_of(*record->block);
+    if (record->recipients.size() == 1) {
+      entry.sole = record->recipients.front().id;
+    } else {
+      entry.stored = std::make_shared<Stored>();
+      entry.stored->id = id;
+      entry.stored->state.store(Stored::State::committed, std::memory_order_relaxed);
+      for (const Recipient& recipient : record->recipients) {
+        entry.stored->recipients.push_back(recipient.id);
+      }
     }
   }
-  for (const Recipient& recipient : entry.recipients) {
-    if (Session* session = find_durable(recipient.id)) {
-      entry.stored->remaining.fetch_add(1, std::memory_order_relaxed);
-      session->restore_queued(delivery_of(entry, recipient));
-    } else if (const auto group = group_states.find(recipient.id); group != group_states.end()) {
-      entry.stored->remaining.fetch_add(1, std::memory_order_relaxed);
-      group->second.restored.push_back(
-          {mqtt::MessagePtr(entry.block), entry.stored, recipient.qos});
-    }
+  if (entry.sole != DurableId{}) {
+    restore_for(entry, id, entry.sole, value);
+    return true;
+  }
+  for (const DurableId recipient : entry.stored->recipients) {
+    restore_for(entry, id, recipient, value);
   }
   return true;
+}
+
+void Shard::Impl::restore_for(RestoreTable::Entry& entry, MessageId id, DurableId recipient,
+                              std::string_view record) {
+  Session* session = find_durable(recipient);
+  const auto group = session == nullptr ? group_states.find(recipient) : group_states.end();
+  if (session == nullptr && group == group_states.end()) {
+    return;  // of another core, or gone
+  }
+  entry.wanted = true;
+  if (entry.sole == DurableId{}) {
+    entry.stored->remaining.fetch_add(1, std::memory_order_relaxed);
+  }
+  const std::optional<MessageRecord> message = decode_message_record(record);
+  const auto qos = [&] {
+    for (const Recipient& each : message->recipients) {
+      if (each.id == recipient) {
+        return each.qos;
+      }
+    }
+    return mqtt::Qos::at_least_once;
+  };
+  if (session != nullptr) {
+    session->restore_queued({.stored = entry.sole == DurableId{} ? entry.stored : nullptr,
+                             .id = id,
+                             .size_bytes = entry.size_bytes,
+                             .expires_seconds = entry.expires_seconds,
+                             .qos = qos()});
+    return;
+  }
+  if (!entry.block) {
+    entry.block = message->block;
+  }
+  group->second.restored.push_back({mqtt::MessagePtr(entry.block), stored_of(entry, id), qos()});
 }
 
 bool Shard::Impl::load_ack(std::string_view key) {
@@ -187,7 +222,11 @@ bool Shard::Impl::load_ack(std::string_view key) {
     return true;
   }
   if (find_durable(recipient) != nullptr || group_states.contains(recipient)) {
-    found->second.stored->remaining.fetch_sub(1, std::memory_order_relaxed);
+    if (found->second.sole == DurableId{}) {
+      found->second.stored->remaining.fetch_sub(1, std::memory_order_relaxed);
+    } else {
+      found->second.wanted = false;
+    }
     restored_acks[recipient].insert(message.value);
   }
   return true;
@@ -218,13 +257,15 @@ bool Shard::Impl::load_outbound(Session& session, mqtt::PacketId packet_id,
                               .state = Delivery::State::released});
     return true;  // its message was ticked off in the same batch
   }
-  const auto recipient = [&] {
-    const std::vector<Recipient>& all = found->second.recipients;
-    return std::find_if(all.begin(), all.end(), [&](const Recipient& candidate) {
-      return candidate.id == outbound.recipient;
-    });
+  const auto is_recipient = [&] {
+    const RestoreTable::Entry& entry = found->second;
+    if (entry.sole != DurableId{}) {
+      return entry.sole == outbound.recipient;
+    }
+    const std::vector<DurableId>& all = entry.stored->recipients;
+    return std::find(all.begin(), all.end(), outbound.recipient) != all.end();
   };
-  if (found == options.restore->messages.end() || recipient() == found->second.recipients.end()) {
+  if (found == options.restore->messages.end() || !is_recipient()) {
     batch.erase(storage::Family::inflight, outbound_key(session.durable_id(), packet_id));
     return true;
   }
@@ -234,11 +275,12 @@ bool Shard::Impl::load_outbound(Session& session, mqtt::PacketId packet_id,
   } else {
     options.restore->in_flight.emplace(outbound.message.value, outbound.recipient.value);
   }
-  Delivery delivery = delivery_of(found->second, *recipient());
-  delivery.packet_id = packet_id;
-  delivery.qos = mqtt::Qos::exactly_once;
-  delivery.state = Delivery::State::sent;
-  session.restore_inflight(std::move(delivery));
+  // Message, retain flag and subscription identifiers are read when the client is back.
+  session.restore_inflight({.stored = stored_of(found->second, outbound.message),
+                            .recipient = outbound.recipient,
+                            .packet_id = packet_id,
+                            .qos = mqtt::Qos::exactly_once,
+                            .state = Delivery::State::sent});
   return true;
 }
 
@@ -299,12 +341,14 @@ void Shard::Impl::start_session(Session& session, Now) {
 // Messages that nobody waits for any more: their deletion was under way when the server went down.
 void Shard::Impl::clean_up_restored() {
   for (const auto& [id, entry] : options.restore->messages) {
-    if (entry.stored->remaining.load(std::memory_order_relaxed) == 0) {
-      batch.erase(storage::Family::messages, message_key(id));
-      for (const Recipient& recipient : entry.recipients) {
-        if (entry.recipients.size() > 1) {
-          batch.erase(storage::Family::acks, ack_key(id, recipient.id));
-        }
+    const bool single = entry.sole != DurableId{};
+    if (single ? entry.wanted : entry.stored->remaining.load(std::memory_order_relaxed) != 0) {
+      continue;
+    }
+    batch.erase(storage::Family::messages, message_key(id));
+    if (!single) {
+      for (const DurableId recipient : entry.stored->recipients) {
+        batch.erase(storage::Family::acks, ack_key(id, recipient));
       }
     }
   }

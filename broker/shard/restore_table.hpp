@@ -15,11 +15,14 @@ namespace skerry::shard {
 
 class RestoreTable {
  public:
+  /// The messages themselves stay on disk, but for those of shared groups.
   struct Entry {
-    StoredPtr stored;
-    mqtt::BlockPtr block;
-    std::vector<Recipient> recipients;
-    std::uint32_t acknowledged = 0;  ///< recipients with an ack record
+    StoredPtr stored;      ///< null while nobody needs it: a message for one recipient
+    mqtt::BlockPtr block;  ///< only for shared groups
+    DurableId sole;        ///< the only recipient, else 0
+    std::uint32_t size_bytes = 0;
+    std::uint32_t expires_seconds = 0;  ///< see session::Paged
+    bool wanted = false;                ///< the only recipient is there and has not got it yet
   };
 
   std::unordered_map<MessageId, Entry> messages;

@@ -31,6 +31,11 @@ bool Shard::Impl::set_retained(const mqtt::BlockPtr& block, Now now) {
       counters().dropped[static_cast<int>(DropReason::queue_full)].add();
       return false;
     }
+    const bool grows = !old || block->size_bytes() > old->size_bytes();
+    if (grows && refuses(MemoryRefusal::retained)) {
+      counters().dropped[static_cast<int>(DropReason::memory)].add();
+      return false;
+    }
     retained.set(mqtt::MessagePtr(block));  // [MQTT-3.3.1-5]
     sweep_at = std::min(sweep_at, now.steady + Seconds(1));
     std::string record;

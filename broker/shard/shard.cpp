@@ -90,6 +90,10 @@ void Shard::on_committed(std::uint64_t ticket, const storage::Status& status, No
   impl_->on_committed(ticket, status, now);
 }
 
+void Shard::on_read(ReadAnswer answer, Now now) {
+  impl_->on_read(std::move(answer), now);
+}
+
 SteadyTime Shard::next_deadline() const noexcept {
   return impl_->next_deadline();
 }
@@ -112,8 +116,7 @@ bool Shard::turn_is_empty() const noexcept {
   const bool waited_for = !shard.waiting_for_commit.empty() &&
                           shard.waiting_for_commit.back().ticket == shard.next_ticket;
   return !waited_for && shard.batch.empty() && shard.own_mail.empty() &&
-         shard.retained_scans.empty() && shard.graveyard.empty() &&
-         !shard.has_slices();
+         shard.retained_scans.empty() && shard.graveyard.empty() && !shard.has_slices();
 }
 
 }  // namespace skerry::shard

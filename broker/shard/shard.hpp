@@ -17,6 +17,7 @@
 #include "base/counters.hpp"
 #include "base/keyed_hash.hpp"
 #include "base/limits.hpp"
+#include "base/memory_budget.hpp"
 #include "base/now.hpp"
 #include "mqtt/frame.hpp"
 #include "mqtt/packet.hpp"
@@ -39,6 +40,7 @@ class Session;
 namespace skerry::shard {
 
 class RestoreTable;
+struct ReadAnswer;
 
 /// Made once per start and given to all shards while the stored state is shown to them.
 std::shared_ptr<RestoreTable> make_restore_table();
@@ -55,6 +57,7 @@ struct ShardOptions {
   std::uint16_t core_count = 1;
   HashKey hash_key;
   Limits limits;
+  const MemoryBudget* memory = nullptr;  ///< null: as if there were always enough
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;  ///< may be null
   plugin::AuditLog* audit = nullptr;  ///< hears of what the authorizer refuses; may be null
@@ -130,8 +133,14 @@ class Shard {
   /// The credentials of the connection have ended: DISCONNECT 0x87, without its will.
   void expire(SessionId id, Now now);
 
+  /// Memory is short and the client takes nothing: DISCONNECT 0x97. The session stays if it
+  /// persists.
+  void end_slow(SessionId id, Now now);
+
   void receive(CoreIndex from, MailBatch mail, Now now);
   void on_committed(std::uint64_t ticket, const storage::Status& status, Now now);
+  /// The answer to Outside::read().
+  void on_read(ReadAnswer answer, Now now);
 
   /// Earliest moment at which on_timer() has something to do; SteadyTime::max() when never.
   SteadyTime next_deadline() const noexcept;

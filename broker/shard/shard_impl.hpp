@@ -5,6 +5,7 @@
 // timers.cpp.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -21,6 +22,7 @@
 #include "session/session.hpp"
 #include "shard/credential_index.hpp"
 #include "shard/gates.hpp"
+#include "shard/reading.hpp"
 #include "shard/records.hpp"
 #include "shard/restore_table.hpp"
 #include "shard/shard.hpp"
@@ -99,6 +101,25 @@ struct Shard::Impl final : session::Host {
   void pump_later(Session& session) override { to_pump.push_back(session.id()); }
   const Limits& limits() const noexcept override { return options.limits; }
   Counters& counters() noexcept override { return *options.counters; }
+  std::size_t output_bytes_max() const noexcept override {
+    const std::size_t cap = options.limits.output_bytes_max;
+    return options.memory == nullptr ? cap : options.memory->allowance(cap, output_bytes_least);
+  }
+  std::size_t memory_queue_bytes_max() const noexcept override {
+    const std::size_t cap = options.limits.session_queue_bytes_max;
+    return options.memory == nullptr ? cap : options.memory->allowance(cap, queue_bytes_least);
+  }
+  MemoryBudget::Level pressure() const noexcept {
+    return options.memory == nullptr ? MemoryBudget::Level::calm : options.memory->level();
+  }
+  /// Nothing new may begin; counts what was refused.
+  bool refuses(MemoryRefusal what, MemoryBudget::Level from = MemoryBudget::Level::pressed) {
+    if (pressure() < from) {
+      return false;
+    }
+    counters().memory_refused[static_cast<int>(what)].add();
+    return true;
+  }
   PublishOutcome publish(Session& from, const mqtt::Publish& packet, Now now) override;
   GateId release_inbound(Session& from, mqtt::PacketId packet_id) override;
   void subscribe(Session& from, const mqtt::Subscribe& packet, Now now) override;
@@ -107,6 +128,8 @@ struct Shard::Impl final : session::Host {
   GateId store_released(Session& session, const Delivery& delivery) override;
   void forget_outbound(Session& session, mqtt::PacketId packet_id) override;
   void finish(Session& session, Delivery& delivery) override;
+  void read_back(Session& session) override;
+  void page_soon(Session& session) override;
   void end_connection(Session& session, mqtt::Reason reason, const char* what, CloseCause cause,
                       Now now) override;
   void client_disconnected(Session& session, bool publish_will, Now now) override;
@@ -116,6 +139,7 @@ struct Shard::Impl final : session::Host {
   SessionId refuse(session::Link& link, mqtt::Version version, mqtt::Reason reason,
                    const char* what);
   void drop_undelivered(const std::string& key);  ///< for TestFaults::drop_on_takeover alone
+  const char* no_room_for(const mqtt::Connect& connect, const std::string& key);
   Session& create_session(const ConnectRequest& request, Now now);
   void adopt(Session& session, const ConnectRequest& request, const mqtt::Connect& connect,
              bool present, session::Link& link, Now now);
@@ -190,7 +214,7 @@ struct Shard::Impl final : session::Host {
   void step_expiry(Now now);
   void step_pumps(Now now);
   bool has_slices() const noexcept {
-    return !leaving.empty() || !late_tick_offs.empty() || !to_pump.empty();
+    return !leaving.empty() || !late_tick_offs.empty() || !to_pump.empty() || !abandoned.empty();
   }
 
   // broker_message.cpp
@@ -297,6 +321,25 @@ struct Shard::Impl final : session::Host {
   MessageId next_message_id();
   StoredPtr store_for(Session& session, const mqtt::BlockPtr& block, const Recipient& recipient);
 
+  // paging.cpp
+  void page_sessions(Now now);
+  void start_reads();
+  void on_read(ReadAnswer answer, Now now);
+  void take_back(Session& session, ReadAnswer::Message& message);
+  void retry_reads();
+  void abandon(DurableId owner, std::deque<session::Paged> messages);
+  void tick_off_abandoned();
+  Ring<SessionId> to_page;            ///< hold more in memory than they should
+  Ring<SessionId> to_read;            ///< wait for a free read
+  std::vector<SessionId> read_again;  ///< after a failure
+  std::size_t reads_open = 0;
+  struct Abandoned {
+    DurableId owner;
+    std::deque<session::Paged> messages;
+  };
+  std::deque<Abandoned> abandoned;  ///< what waited on disk for sessions that are gone
+  SteadyTime last_turn{};
+
   // post.cpp
   CoreIndex owner_of(std::string_view name) const noexcept;
   void post(CoreIndex to, Mail mail, std::size_t bytes = 64);
@@ -335,6 +378,8 @@ struct Shard::Impl final : session::Host {
   void start(Now now);
   void clean_up_restored();
   void start_session(Session& session, Now now);
+  void restore_for(RestoreTable::Entry& entry, MessageId id, DurableId recipient,
+                   std::string_view record);
   std::unordered_map<DurableId, std::set<std::uint64_t>> restored_acks;
   int cores_starting = 0;  ///< that have not told yet what is subscribed there
   void note_id(std::uint64_t id) noexcept;
@@ -348,7 +393,8 @@ struct Shard::Impl final : session::Host {
   std::map<std::string_view, std::unique_ptr<Session>> sessions;
   std::unordered_map<SessionId, Session*> by_id;
   std::unordered_map<DurableId, Session*> by_durable;
-  CredentialIndex credentials;  ///< which sessions a certificate or key has opened
+  std::size_t subscription_count = 0;  ///< of all these sessions
+  CredentialIndex credentials;         ///< which sessions a certificate or key has opened
   std::vector<std::unique_ptr<Session>> graveyard;  ///< removed in this turn
   TimerQueue timers;
 

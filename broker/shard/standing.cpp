@@ -121,6 +121,7 @@ bool Shard::Impl::judge_subscriptions(Session& session, Now now) {
     return false;
   }
   session.subscriptions() = std::move(kept);
+  subscription_count -= taken.size();
   counters().rights_ended.add();
   for (const session::Subscription& subscription : taken) {
     if (session.durable_id() != DurableId{}) {

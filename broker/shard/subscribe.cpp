@@ -70,9 +70,12 @@ mqtt::Reason Shard::Impl::subscribe_one(Session& from, const mqtt::SubscribeFilt
       bytes += subscription.filter.size();
     }
     if (from.subscriptions().size() >= options.limits.subscriptions_per_session_max ||
-        bytes > filter_bytes_per_session_max) {
+        bytes > filter_bytes_per_session_max ||
+        subscription_count >= options.limits.subscriptions_max / options.core_count + 1 ||
+        refuses(MemoryRefusal::subscription)) {
       return mqtt::Reason::quota_exceeded;
     }
+    ++subscription_count;
     known = &from.subscriptions().emplace_back();
     known->filter = wanted.filter;
   }
@@ -168,6 +171,7 @@ void Shard::Impl::unsubscribe(Session& from, const mqtt::Unsubscribe& packet, No
     const session::Subscription gone = *known;
     std::erase_if(from.subscriptions(),
                   [&](const session::Subscription& s) { return s.filter == filter; });
+    --subscription_count;
     drop_subscription(from, gone);  // [MQTT-3.10.4-1] [MQTT-3.10.4-2]
     unsuback.reasons.push_back(mqtt::Reason::success);
   }

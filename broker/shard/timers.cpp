@@ -44,8 +44,8 @@ SteadyTime Shard::Impl::next_deadline() const noexcept {
   if (cores_starting > 0) {
     return SteadyTime::max();
   }
-  SteadyTime next = std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at,
-                              expiry_at});
+  SteadyTime next =
+      std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at, expiry_at});
   if (!retained_scans.empty() || !own_mail.empty() || has_slices()) {
     next = SteadyTime::min();
   }
@@ -75,6 +75,8 @@ void Shard::Impl::on_timer(Now now) {
   if (retry_at <= now.steady) {
     retry_at = SteadyTime::max();
     retry_tick_offs();
+    page_sessions(now);
+    retry_reads();
     resume_paused(now);
     drain_groups(now);
   }

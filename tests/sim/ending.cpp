@@ -61,7 +61,7 @@ void World::settle() {
 
 bool World::at_rest() const {
   if (!machine->running() || broken_ || faulty_ || writing_ || !machine->mail.empty() ||
-      !machine->commits.empty()) {
+      !machine->commits.empty() || !machine->reads.empty()) {
     return false;
   }
   const bool told = std::all_of(machine->completions.begin(), machine->completions.end(),

@@ -10,6 +10,7 @@ using storage::Family;
 
 void MachineListener::on_mail(std::uint16_t, std::uint16_t) {}
 void MachineListener::on_commit(std::uint16_t) {}
+void MachineListener::on_read(std::uint16_t) {}
 void MachineListener::on_turn(std::uint16_t) {}
 void MachineListener::on_log(std::string) {}
 
@@ -25,6 +26,10 @@ struct Machine::Side final : shard::Outside {
     machine.broke_contract = machine.broke_contract || ticket != ++last_ticket;
     machine.commits.push_back({core, ticket, std::move(batch)});
     machine.listener_.on_commit(core);
+  }
+  void read(shard::ReadRequest request) override {
+    machine.reads.push_back({core, std::move(request)});
+    machine.listener_.on_read(core);
   }
   bool congested() const noexcept override { return machine.congested; }
   bool mailbox_full(CoreIndex) const noexcept override { return machine.mailbox_full; }
@@ -108,6 +113,7 @@ void Machine::kill(std::uint16_t cores_after) {
   mail.clear();
   commits.clear();
   completions.clear();
+  reads.clear();
   shards_.clear();
   sides_.clear();
   congested = mailbox_full = false;
@@ -155,6 +161,18 @@ bool Machine::complete(std::uint16_t core) {
   completions[core].pop_front();
   turn(CoreIndex{core},
        [&](shard::Shard& shard) { shard.on_committed(done.ticket, done.status, now); });
+  return true;
+}
+
+bool Machine::answer_read() {
+  if (reads.empty()) {
+    return false;
+  }
+  const Read read = std::move(reads.front());
+  reads.pop_front();
+  turn(CoreIndex{read.core}, [&](shard::Shard& shard) {
+    shard.on_read(shard::read_messages(*store_, read.request), now);
+  });
   return true;
 }
 

@@ -18,6 +18,7 @@
 #include "base/keyed_hash.hpp"
 #include "base/limits.hpp"
 #include "base/now.hpp"
+#include "shard/reading.hpp"
 #include "shard/shard.hpp"
 #include "storage/kv_store.hpp"
 
@@ -39,6 +40,7 @@ class MachineListener {
  public:
   virtual void on_mail(std::uint16_t from, std::uint16_t to);
   virtual void on_commit(std::uint16_t core);
+  virtual void on_read(std::uint16_t core);
   /// A turn of `core` has ended.
   virtual void on_turn(std::uint16_t core);
   virtual void on_log(std::string line);
@@ -57,6 +59,10 @@ class Machine {
   struct Completion {
     std::uint64_t ticket;
     storage::Status status;
+  };
+  struct Read {
+    std::uint16_t core;
+    shard::ReadRequest request;
   };
   struct InTransit {
     std::uint16_t from;
@@ -87,6 +93,8 @@ class Machine {
   bool first_of_pair(std::size_t index) const;
   /// Tells `core` of its oldest completion; false: there is none.
   bool complete(std::uint16_t core);
+  /// Reads queued messages for the oldest request and tells its core; false: there is none.
+  bool answer_read();
   bool timer_due(std::uint16_t core) const;
   void on_timer(std::uint16_t core);
 
@@ -105,6 +113,7 @@ class Machine {
   std::deque<InTransit> mail;
   std::deque<Commit> commits;  ///< handed over and not written
   std::vector<std::deque<Completion>> completions;
+  std::deque<Read> reads;  ///< asked for and not answered
   bool congested = false;
   bool mailbox_full = false;
   bool broke_contract = false;  ///< a shard sent mail to itself or skipped a ticket

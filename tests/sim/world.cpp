@@ -18,8 +18,8 @@ constexpr std::uint64_t caps_every = 128;
 constexpr std::uint64_t events_max = 3'000'000;
 
 constexpr const char* event_names[] = {
-    "act",      "answer", "ping",    "up",           "down",  "open",  "mail",    "write", "sync",
-    "complete", "timer",  "recover", "judge rights", "fault", "start", "unstall", "lift"};
+    "act",      "answer", "ping",  "up",      "down",         "open",  "mail",  "write",   "sync",
+    "complete", "read",   "timer", "recover", "judge rights", "fault", "start", "unstall", "lift"};
 
 }  // namespace
 
@@ -146,6 +146,9 @@ void World::dispatch(const Entry& entry) {
     case Event::complete:
       machine->complete(static_cast<std::uint16_t>(entry.a));
       break;
+    case Event::read:
+      machine->answer_read();
+      break;
     case Event::timer:
       if (timer_at_[entry.a] == entry.at) {
         timer_at_[entry.a] = never;
@@ -191,6 +194,10 @@ void World::on_mail(std::uint16_t from, std::uint16_t to) {
 
 void World::on_commit(std::uint16_t) {
   start_writing();
+}
+
+void World::on_read(std::uint16_t core) {
+  schedule(Event::read, later(swarm.commit_max) + 1, core);
 }
 
 void World::on_turn(std::uint16_t core) {

@@ -51,6 +51,7 @@ class World final : MachineListener {
     write,
     sync,
     complete,
+    read,
     timer,
     recover,
     judge_rights,  // … to here
@@ -130,6 +131,7 @@ class World final : MachineListener {
   // MachineListener
   void on_mail(std::uint16_t from, std::uint16_t to) override;
   void on_commit(std::uint16_t core) override;
+  void on_read(std::uint16_t core) override;
   void on_turn(std::uint16_t core) override;
   void on_log(std::string text) override;
 

@@ -69,6 +69,9 @@ TEST_CASE("sessions of devices that are not registered are not restored, and the
   net::ServerOptions options;
   options.core_count = 2;
   options.committer = committer.get();
+  storage::ReaderPool readers(1);
+  options.store = store.get();
+  options.readers = &readers;
   options.random = crypto::random_bytes;
   options.log = [](int, std::string_view, std::string_view, std::string_view) {};
   net::Server server(std::move(options));
@@ -99,6 +102,9 @@ TEST_CASE("records that cannot be read are shown before the start goes on") {
   storage::Committer committer(*store, {});
   net::ServerOptions options;
   options.committer = &committer;
+  storage::ReaderPool readers(1);
+  options.store = store.get();
+  options.readers = &readers;
   options.random = crypto::random_bytes;
   net::Server server(std::move(options));
   std::vector<Family> shown;

@@ -70,9 +70,12 @@ TestServer::TestServer(Options options)
   ServerOptions all;
   all.core_count = options.cores;
   all.limits = options.limits;
+  all.memory = options.memory;
   all.hash_key.words = {1, 2};
   all.authorizer = &authorizer_;
   all.committer = committer_.get();
+  all.store = store_.get();
+  all.readers = readers_.get();
   all.random = crypto::random_bytes;
   Listener listener;
   listener.name = "test";

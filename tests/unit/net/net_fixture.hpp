@@ -59,6 +59,7 @@ class TestAuthenticator final : public plugin::Authenticator {
 struct Options {
   std::uint16_t cores = 2;
   Limits limits;
+  const MemoryBudget* memory = nullptr;
   transport::TlsContextSource tls;
 };
 
@@ -80,6 +81,7 @@ class TestServer {
   OpenAuthorizer authorizer_;
   std::unique_ptr<storage::MemoryStore> store_ = storage::MemoryStore::create();
   std::unique_ptr<storage::Committer> committer_;
+  std::unique_ptr<storage::ReaderPool> readers_ = std::make_unique<storage::ReaderPool>(1);
   std::unique_ptr<Server> server_;
 };
 

@@ -161,6 +161,9 @@ TEST_CASE("a second server on the same port is refused with a sentence") {
   ServerOptions options;
   options.authorizer = &authorizer;
   options.committer = &committer;
+  storage::ReaderPool readers(1);
+  options.store = store.get();
+  options.readers = &readers;
   Listener listener;
   listener.name = "devices";
   listener.bind = "127.0.0.1:" + std::to_string(server.port());

@@ -36,6 +36,38 @@ TEST_CASE("a gate that two answers wait for is opened one by one") {
   CHECK(answers.open(GateId{7}) == nullptr);
 }
 
+TEST_CASE("topics behind aliases have a cap in bytes, each way") {
+  session::InboundAliases inbound(10);
+  const std::string topic(20'000, 't');
+  CHECK(inbound.resolve(1, topic).has_value());
+  CHECK(inbound.resolve(2, topic).has_value());
+  CHECK(inbound.resolve(3, topic).has_value());
+  const auto refused = inbound.resolve(4, topic);
+  REQUIRE(refused.has_error());
+  CHECK(refused.error().reason == mqtt::Reason::quota_exceeded);
+  CHECK(inbound.resolve(1, "short").has_value());  // frees what it had
+  CHECK(inbound.resolve(4, topic).has_value());
+  CHECK(*inbound.resolve(4, "") == topic);
+
+  session::OutboundAliases outbound(65'535);
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = topic + std::to_string(i);
+    CHECK(outbound.choose(name).number == i + 1);
+    outbound.confirm(name);
+  }
+  CHECK(outbound.choose(topic).number == 0);
+  CHECK(outbound.choose("t").number == 4);
+  session::OutboundAliases many(65'535);
+  for (int i = 0; i < 2000; ++i) {
+    const std::string name = std::to_string(i);
+    if (many.choose(name).number != 0) {
+      many.confirm(name);
+    }
+  }
+  CHECK(many.choose("1023").known);
+  CHECK(many.choose("1024").number == 0);
+}
+
 TEST_CASE("inbound aliases are set, used, replaced and refused") {
   session::InboundAliases aliases(3);
   CHECK(aliases.resolve(0, "a").error().reason == mqtt::Reason::topic_alias_invalid);

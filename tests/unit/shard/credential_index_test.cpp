@@ -18,6 +18,8 @@ namespace {
 struct NoHost final : session::Host {
   const Limits& limits() const noexcept override { return limits_; }
   Counters& counters() noexcept override { return counters_; }
+  std::size_t output_bytes_max() const noexcept override { return limits_.output_bytes_max; }
+  std::size_t memory_queue_bytes_max() const noexcept override { return 0; }
   session::PublishOutcome publish(session::Session&, const mqtt::Publish&, Now) override {
     return {};
   }
@@ -32,6 +34,8 @@ struct NoHost final : session::Host {
   }
   void forget_outbound(session::Session&, mqtt::PacketId) override {}
   void finish(session::Session&, session::Delivery&) override {}
+  void read_back(session::Session&) override {}
+  void page_soon(session::Session&) override {}
   void end_connection(session::Session&, mqtt::Reason, const char*, session::CloseCause,
                       Now) override {}
   void client_disconnected(session::Session&, bool, Now) override {}

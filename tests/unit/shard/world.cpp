@@ -27,6 +27,7 @@ struct World::Side final : Outside {
     world.largest_batch = std::max(world.largest_batch, batch.count());
     world.commits_.push_back({core, ticket, std::move(batch)});
   }
+  void read(ReadRequest request) override { world.reads_.push_back({core, std::move(request)}); }
   bool congested() const noexcept override { return world.congested; }
   bool space_low() const noexcept override { return world.space_low; }
   void log(int, std::string_view event, std::string_view client, std::string_view what) override {
@@ -67,6 +68,7 @@ void World::build() {
                                              .core_count = options_.cores,
                                              .hash_key = hash_key_,
                                              .limits = options_.limits,
+                                             .memory = options_.memory,
                                              .authorizer = options_.authorizer,
                                              .tap = options_.tap,
                                              .still_valid = options_.still_valid,
@@ -117,6 +119,7 @@ void World::bring_down() {
   }
   mail_.clear();
   commits_.clear();
+  reads_.clear();
   shards_.clear();
   sides_.clear();
 }
@@ -126,7 +129,7 @@ void World::crash(std::uint16_t cores_after) {
   store_->forget_unsynced();
   store_->heal();
   options_.cores = cores_after != 0 ? cores_after : options_.cores;
-  commits_held = mail_held = congested = false;
+  commits_held = mail_held = congested = reads_held = readers_busy = false;
   crash_at_step = 0;
   build();
   load();
@@ -216,6 +219,28 @@ bool World::step_completion() {
   return false;
 }
 
+bool World::step_read() {
+  if (reads_.empty()) {
+    return false;
+  }
+  count_step();
+  return answer_read(0);
+}
+
+bool World::answer_read(std::size_t index) {
+  const Read read = std::move(reads_[index]);
+  reads_.erase(reads_.begin() + static_cast<std::ptrdiff_t>(index));
+  ReadAnswer answer{.session = read.request.session,
+                    .serial = read.request.serial,
+                    .failed = true,
+                    .messages = {}};
+  if (!readers_busy) {
+    answer = read_messages(*store_, read.request);
+  }
+  turn(CoreIndex{read.core}, [&](Shard& shard) { shard.on_read(std::move(answer), now_); });
+  return true;
+}
+
 bool World::step_timer() {
   for (std::uint16_t core = 0; core < options_.cores; ++core) {
     Shard& shard = *shards_[core];
@@ -248,6 +273,9 @@ bool World::step_random() {
   if (!commits_.empty()) {
     choices.push_back([this] { return step_commit(); });
   }
+  for (std::size_t i = 0; i < reads_.size(); ++i) {
+    choices.push_back([this, i] { return answer_read(i); });
+  }
   for (std::uint16_t core = 0; core < options_.cores; ++core) {
     if (!completions_[core].empty()) {
       choices.push_back([this, core] { return complete(core); });
@@ -273,7 +301,8 @@ bool World::step_random() {
 void World::run() {
   for (std::uint64_t i = 0; i < steps_to_quiet_max; ++i) {
     const bool worked = (!mail_held && step_mail()) || (!commits_held && step_commit()) ||
-                        step_completion() || step_timer() || step_answer();
+                        step_completion() || (!reads_held && step_read()) || step_timer() ||
+                        step_answer();
     if (!worked) {
       return;
     }

@@ -19,6 +19,7 @@
 
 #include "base/counters.hpp"
 #include "mqtt/codec.hpp"
+#include "shard/reading.hpp"
 #include "shard/shard.hpp"
 #include "storage/kv_store.hpp"
 
@@ -153,6 +154,7 @@ struct WorldOptions {
   std::uint16_t cores = 1;
   std::uint64_t seed = 1;
   Limits limits{};
+  const MemoryBudget* memory = nullptr;
   const plugin::Authorizer* authorizer = nullptr;
   plugin::MessageTap* tap = nullptr;
   StillValid still_valid;
@@ -194,6 +196,7 @@ class World {
   bool step_commit();      ///< writes the oldest batch that was handed over
   bool step_completion();  ///< tells its shard
   bool step_timer();       ///< what is due now
+  bool step_read();        ///< the oldest read of queued messages
   bool step_answer();      ///< one answer of a client that answers by itself
   bool step_random();      ///< any of these
   /// Steps until nothing is left to do now.
@@ -223,6 +226,8 @@ class World {
 
   bool commits_held = false;  ///< run() writes nothing
   bool mail_held = false;     ///< run() delivers no mail
+  bool reads_held = false;    ///< run() reads nothing back
+  bool readers_busy = false;  ///< what is read fails
   bool congested = false;
   bool space_low = false;
   std::uint32_t largest_batch = 0;  ///< operations of the largest that a turn has handed over
@@ -242,6 +247,10 @@ class World {
     std::uint64_t ticket;
     storage::Status status;
   };
+  struct Read {
+    std::uint16_t core;
+    ReadRequest request;
+  };
   struct InTransit {
     std::uint16_t from;
     std::uint16_t to;
@@ -253,6 +262,7 @@ class World {
   void bring_down();
   void collect_all();
   bool complete(std::uint16_t core);
+  bool answer_read(std::size_t index);
   bool deliver(std::size_t index);
   bool first_of_pair(std::size_t index) const;
 
@@ -267,6 +277,7 @@ class World {
   std::vector<std::unique_ptr<Shard>> shards_;
   std::deque<InTransit> mail_;
   std::deque<Commit> commits_;
+  std::deque<Read> reads_;
   std::vector<std::deque<Completion>> completions_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::uint64_t steps_ = 0;

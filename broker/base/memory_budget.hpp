@@ -1,0 +1,72 @@
+// MemoryBudget: how near the process is to the memory it may use, as one number that every core
+// reads at no cost. A thread of the application measures (app/memory_watch.hpp); who may grow
+// something looks here first. What stops at which level is docs/adr/0019.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace skerry {
+
+class MemoryBudget {
+ public:
+  enum class Level : std::uint8_t {
+    calm,     ///< below four fifths of the limit
+    pressed,  ///< nothing new comes in, and who holds most may hold less and less
+    full,     ///< what would have to be kept is refused
+  };
+
+  /// `limit_bytes` 0: no limit, always calm.
+  explicit MemoryBudget(std::size_t limit_bytes = 0) noexcept : limit_(limit_bytes) {}
+
+  std::size_t limit_bytes() const noexcept { return limit_; }
+  std::size_t used_bytes() const noexcept { return used_.load(std::memory_order_relaxed); }
+
+  /// What was measured. Any thread, but one at a time.
+  void set_used(std::size_t bytes) noexcept {
+    used_.store(bytes, std::memory_order_relaxed);
+    std::uint32_t room = room_whole;
+    if (limit_ != 0) {
+      const std::size_t pressed_at = limit_ / 100 * pressed_percent;
+      const std::size_t full_at = limit_ / 100 * full_percent;
+      if (bytes >= full_at) {
+        room = 0;
+      } else if (bytes >= pressed_at) {
+        const std::size_t left = (full_at - bytes) * (room_whole - 1) / (full_at - pressed_at);
+        room = static_cast<std::uint32_t>(std::clamp<std::size_t>(left, 1, room_whole - 1));
+      }
+    }
+    room_.store(room, std::memory_order_relaxed);
+  }
+
+  Level level() const noexcept {
+    const std::uint32_t room = room_.load(std::memory_order_relaxed);
+    return room == room_whole ? Level::calm : (room == 0 ? Level::full : Level::pressed);
+  }
+  /// No new connection may come in. For whoever accepts them; any thread.
+  bool closes_doors() const noexcept { return level() != Level::calm; }
+
+  /// How much of `cap` one holder may use now: all of it while calm, under pressure by the square
+  /// of what is left, so that the largest are cut first and small ones notice nothing; never less
+  /// than `least`.
+  std::size_t allowance(std::size_t cap, std::size_t least) const noexcept {
+    const std::size_t room = room_.load(std::memory_order_relaxed);
+    if (room == room_whole) {
+      return cap;
+    }
+    return std::min(cap, std::max(least, cap / room_whole * room / room_whole * room));
+  }
+
+ private:
+  static constexpr std::size_t pressed_percent = 80;
+  static constexpr std::size_t full_percent = 95;
+  static constexpr std::uint32_t room_whole = 1024;
+
+  const std::size_t limit_;
+  std::atomic<std::size_t> used_{0};
+  std::atomic<std::uint32_t> room_{room_whole};
+};
+
+}  // namespace skerry
