@@ -222,7 +222,7 @@ void Session::write_acknowledgement(const Acknowledgement& acknowledgement, Now 
     --inbound_open_;
   }
   if (acknowledgement.type == PacketType::connack && !open_) {
-    open_ = true;
+    open_ = introduced_ = true;
     pump(now);
   }
 }

@@ -81,6 +81,9 @@ class Session {
 
   bool connected() const noexcept { return link_ != nullptr; }
   bool open() const noexcept { return open_; }
+  /// Has a client ever been told of this session, or may one have been before a restart?
+  bool introduced() const noexcept { return introduced_; }
+  void set_introduced() noexcept { introduced_ = true; }
   mqtt::Version version() const noexcept { return settings_.version; }
   Link* link() const noexcept { return link_; }
   const std::string& peer_address() const noexcept { return peer_address_; }
@@ -277,6 +280,7 @@ class Session {
   std::string peer_address_;
   ConnectionSettings settings_;
   bool open_ = false;
+  bool introduced_ = false;
   bool paused_by_host_ = false;
   bool paused_by_answers_ = false;
   bool resend_due_ = false;  ///< something in flight may have to be written

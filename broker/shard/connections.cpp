@@ -116,7 +116,9 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
   const bool other_policy = kept != sessions.end() &&
                             (kept->second->identity().policy != request.identity.policy ||
                              kept->second->identity().policy_name != request.identity.policy_name);
+  bool replaced = false;
   if (kept != sessions.end() && (connect->clean_start || other_policy)) {  // [MQTT-3.1.2-4]
+    replaced = kept->second->durable_id() != DurableId{};
     remove_session(*kept->second, true, now);
   }
   const auto resumed = sessions.find(key);
@@ -128,7 +130,7 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
   }
   const bool present = resumed != sessions.end();
   Session& session = present ? *resumed->second : create_session(request, now);
-  adopt(session, request, *connect, present, link, now);
+  adopt(session, request, *connect, {present, replaced}, link, now);
   return session.id();
 }
 
@@ -167,7 +169,7 @@ Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
 }
 
 void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
-                        const mqtt::Connect& connect, bool present, session::Link& link, Now now) {
+                        const mqtt::Connect& connect, Opening how, session::Link& link, Now now) {
   const Limits& cap = options.limits;
   credentials.remove(session);
   session.set_identity(request.identity);
@@ -201,9 +203,13 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
       gate = open_gate({.session = session.id()});
       wait_for_commit(gate);
     }
+  } else if (how.replaced) {
+    // What was thrown away must not be back after a crash once its client has heard so.
+    gate = open_gate({.session = session.id()});
+    wait_for_commit(gate);
   }
-  session.attach(link, settings, connack_for(session, request, connect, keep_alive, present), gate,
-                 now);
+  session.attach(link, settings, connack_for(session, request, connect, keep_alive, how.present),
+                 gate, now);
   tell_groups_connected(session, true);
   arm(session);
   reset_session_counters();
@@ -309,6 +315,14 @@ void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const ch
   write_farewell(session, reason, what);
   link->output_changed();
   outside.log(1, "connection ended by server", session.client_id(), what);
+  if (!session.open() && cause == CloseCause::storage_failure) {
+    // The CONNECT was refused: it leaves no will [MQTT-3.1.2-7], and no session that its client has
+    // never heard of and would be told is present next time.
+    session.set_will(nullptr);
+    if (!session.introduced()) {
+      session.set_expiry_seconds(0);
+    }
+  }
   const bool keep_will = !session::ends_rights(cause) && cause != CloseCause::server_shutdown;
   tell_disconnected(session.identity(), cause, now);
   detach(session, keep_will, now);

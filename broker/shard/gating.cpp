@@ -130,8 +130,10 @@ void Shard::Impl::finish_gate(GateId id, Now now) {
 
 // Packet ids of refused messages go once storage is well again.
 void Shard::Impl::erase_doubtful_ids() {
-  for (const std::string& key : std::exchange(doubtful_ids, {})) {
-    batch.erase(storage::Family::inflight, key);
+  for (const auto& [owner, packet_id] : std::exchange(doubtful_ids, {})) {
+    batch.erase(storage::Family::inflight, inbound_key(owner, packet_id));
+    waiting_for_commit.push_back(
+        {.ticket = next_ticket, .id = owner, .write = Write::refused_id, .packet_id = packet_id});
   }
 }
 
@@ -143,7 +145,7 @@ void Shard::Impl::take_back(const Publication& publication) {
     remove_message(publication.stored);
   }
   if (publication.packet_id_owner != DurableId{}) {
-    doubtful_ids.insert(inbound_key(publication.packet_id_owner, publication.packet_id));
+    doubtful_ids.emplace(publication.packet_id_owner, publication.packet_id);
   }
 }
 
@@ -182,6 +184,10 @@ void Shard::Impl::on_written(TicketWaiter& waiter) {
 }
 
 void Shard::Impl::on_write_failed(TicketWaiter& waiter, Now now) {
+  const bool ticks = waiter.write == Write::tick_off || waiter.write == Write::released;
+  if (ticks && waiter.stored->recipients.size() > 1) {
+    doubtful_acks.insert(ack_key(waiter.stored->id, waiter.id));
+  }
   switch (waiter.write) {
     case Write::gated:
     case Write::released:
@@ -194,8 +200,23 @@ void Shard::Impl::on_write_failed(TicketWaiter& waiter, Now now) {
     case Write::record:
       unstored_records.insert(waiter.id);
       break;
+    case Write::refused_id:
+      doubt_again(waiter.id, waiter.packet_id);
+      return;
   }
   store_again_at = std::min(store_again_at, now.steady + store_again_after);
+}
+
+// Unless the id is that of another message by now.
+void Shard::Impl::doubt_again(DurableId owner, mqtt::PacketId packet_id) {
+  Session* session = find_durable(owner);
+  if (session == nullptr) {
+    return;  // its records go together
+  }
+  const std::vector<mqtt::PacketId>& used = session->inbound_ids();
+  if (std::find(used.begin(), used.end(), packet_id) == used.end()) {
+    doubtful_ids.emplace(owner, packet_id);
+  }
 }
 
 void Shard::Impl::store_again(Now now) {
@@ -252,7 +273,11 @@ void Shard::Impl::tick_off(const StoredPtr& stored, DurableId recipient, Write w
   if (stored->recipients.size() == 1) {
     batch.erase(storage::Family::messages, message_key(stored->id));
   } else {
-    batch.put(storage::Family::acks, ack_key(stored->id, recipient), {});
+    const std::string key = ack_key(stored->id, recipient);
+    if (doubtful_acks.erase(key) > 0) {
+      batch.erase(storage::Family::acks, key);
+    }
+    batch.put(storage::Family::acks, key, {});
   }
   waiting_for_commit.push_back(
       {.ticket = next_ticket, .stored = stored, .id = recipient, .write = write});

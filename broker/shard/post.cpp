@@ -182,13 +182,13 @@ void Shard::Impl::end_of_turn(Now now) {
   if (!early_tick_offs.empty()) {
     retry_at = std::min(retry_at, now.steady + Milliseconds(5));
   }
-  const bool unsaved = !unstored.empty() || !unstored_records.empty();
-  if (unsaved && (!batch.empty() || store_again_at <= now.steady)) {
-    store_again(now);
-  }
   // Waiters without writes of their own still hear of this ticket, so it goes out when one waits.
   const bool waited_for =
       !waiting_for_commit.empty() && waiting_for_commit.back().ticket == next_ticket;
+  const bool unsaved = !unstored.empty() || !unstored_records.empty();
+  if (unsaved && (!batch.empty() || waited_for || store_again_at <= now.steady)) {
+    store_again(now);
+  }
   if (!batch.empty() || waited_for) {
     outside.commit(std::exchange(batch, storage::Batch{}), next_ticket++);
   }

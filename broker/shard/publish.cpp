@@ -297,9 +297,10 @@ void Shard::Impl::write_publication(Gate& gate, GateId id) {
               encode_message_record(publication));
   }
   if (publication.packet_id_owner != DurableId{}) {
-    const std::string key = inbound_key(publication.packet_id_owner, publication.packet_id);
-    doubtful_ids.erase(key);
-    batch.put(storage::Family::inflight, key, std::string_view("\x01", 1));
+    doubtful_ids.erase({publication.packet_id_owner, publication.packet_id});
+    batch.put(storage::Family::inflight,
+              inbound_key(publication.packet_id_owner, publication.packet_id),
+              std::string_view("\x01", 1));
   }
   publication.ticket = next_ticket;
   wait_for_commit(id);

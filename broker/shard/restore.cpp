@@ -124,6 +124,7 @@ bool Shard::Impl::load_session(std::string_view key, std::string_view value, Now
   Session& session = create_session(request, now);
   credentials.add(session);
   session.set_durable_id(durable);
+  session.set_introduced();
   by_durable.emplace(durable, &session);
   session.set_expiry_seconds(record->expiry_seconds);
   // One that was connected when the server went down was cut off just now.

@@ -141,8 +141,12 @@ struct Shard::Impl final : session::Host {
   void drop_undelivered(const std::string& key);  ///< for TestFaults::drop_on_takeover alone
   const char* no_room_for(const mqtt::Connect& connect, const std::string& key);
   Session& create_session(const ConnectRequest& request, Now now);
+  struct Opening {
+    bool present = false;   ///< the session was there already
+    bool replaced = false;  ///< a stored one was thrown away for it
+  };
   void adopt(Session& session, const ConnectRequest& request, const mqtt::Connect& connect,
-             bool present, session::Link& link, Now now);
+             Opening how, session::Link& link, Now now);
   std::string connack_for(const Session& session, const ConnectRequest& request,
                           const mqtt::Connect& connect, std::uint16_t keep_alive,
                           bool present) const;
@@ -409,12 +413,13 @@ struct Shard::Impl final : session::Host {
   GateTable gates;
   /// What a batch brought to disk, so that a failure can be made good.
   enum class Write : std::uint8_t {
-    gated,     ///< whoever waits for the gate hears of a failure
-    tick_off,  ///< recipient `id` has the message
-    released,  ///< the same, told again by its client's next PUBREC
-    removal,   ///< all recipients have it
-    record,    ///< record of the session or group `id`, or its removal
-    forget,    ///< session `id` has no use for the record of its packet id any more
+    gated,       ///< whoever waits for the gate hears of a failure
+    tick_off,    ///< recipient `id` has the message
+    released,    ///< the same, told again by its client's next PUBREC
+    removal,     ///< all recipients have it
+    record,      ///< record of the session or group `id`, or its removal
+    forget,      ///< session `id` has no use for the record of its packet id any more
+    refused_id,  ///< an inbound packet id of session `id` whose message was refused
   };
   struct TicketWaiter {
     std::uint64_t ticket;
@@ -430,8 +435,13 @@ struct Shard::Impl final : session::Host {
   void on_write_failed(TicketWaiter& waiter, Now now);
   Ring<TicketWaiter> waiting_for_commit;
   void erase_doubtful_ids();
-  std::set<std::string> doubtful_ids;  ///< inbound packet ids of refused messages, as keys
-  Ring<TicketWaiter> unstored;         ///< tick-offs and removals that failed
+  void doubt_again(DurableId owner, mqtt::PacketId packet_id);
+  /// Inbound packet ids of refused messages, whose records may be on disk all the same.
+  std::set<std::pair<DurableId, mqtt::PacketId>> doubtful_ids;
+  /// Keys of tick-offs whose batch failed: they may be on disk all the same, and a second put of a
+  /// key of that family is not allowed.
+  std::set<std::string> doubtful_acks;
+  Ring<TicketWaiter> unstored;  ///< tick-offs and removals that failed
   void forget_again(DurableId id, mqtt::PacketId packet_id);
   std::set<DurableId> unstored_records;  ///< sessions and groups that differ from their records
   SteadyTime store_again_at = SteadyTime::max();

@@ -25,6 +25,7 @@ std::vector<Shard::Size> Shard::sizes() const {
           {"held publishers", shard.held.size()},
           {"waiting for a commit", shard.waiting_for_commit.size()},
           {"doubtful packet ids", shard.doubtful_ids.size()},
+          {"doubtful acks", shard.doubtful_acks.size()},
           {"unstored", shard.unstored.size()},
           {"unstored records", shard.unstored_records.size()},
           {"early tick-offs", shard.early_tick_offs.size()},

@@ -1,0 +1,70 @@
+// CONNECT while storage fails or has not answered: what its client was not told has not happened,
+// and what it was told survives a crash.
+#include <doctest/doctest.h>
+
+#include "unit/shard/world.hpp"
+
+using namespace skerry;
+using namespace skerry::shard::test;
+
+TEST_CASE("a session whose first CONNACK was a refusal is not present next time") {
+  World world(1);
+  Client& client = world.client("c");
+  Client& observer = world.client("o");
+  observer.connect();
+  observer.subscribe("w", q0);
+  world.run();
+  observer.heard();
+  world.store().fail_write(1, storage::StatusCode::full);
+  ConnectOptions options = persistent;
+  options.will = will_of("w", "a refused CONNECT leaves no will");
+  client.connect(options);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x97");
+  world.store().heal();
+  client.connect(persistent);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00");
+  CHECK(observer.heard() == "");
+}
+
+TEST_CASE("a session that was there stays when storage refuses one CONNECT of its client") {
+  World world(1);
+  Client& client = world.client("c");
+  client.connect(persistent);
+  world.run();
+  client.drop();
+  world.run();
+  client.heard();
+  world.store().fail_write(1, storage::StatusCode::full);
+  ConnectOptions options = persistent;
+  options.will = will_of("w", "which must be stored first");
+  client.connect(options);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x97");
+  world.store().heal();
+  client.connect(persistent);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00 present");
+}
+
+TEST_CASE("CONNACK of a clean session waits until the stored one it replaces is gone for good") {
+  World world(1);
+  Client& client = world.client("c");
+  client.connect(persistent);
+  world.run();
+  client.drop();
+  world.run();
+  client.heard();
+  world.commits_held = true;
+  client.connect();
+  world.run();
+  CHECK(client.heard() == "");
+  world.commits_held = false;
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00");
+  world.crash();
+  client.connect(persistent);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00");
+}
