@@ -9,7 +9,7 @@ SEEDS ?= 2000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
+.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -110,6 +110,11 @@ revoke-load: build  ## 5,000 sessions over mutual TLS whose rights end; fails ab
 pressure: build  ## clients that would push the server over; fails when memory leaves its budget
 	@scripts/install-dependencies build test
 	@/usr/bin/python3 perf/pressure.py --binaries build/release/bin
+
+flood: build  ## healthy clients' p99 while others flood the doors; fails above 3 times quiet and 20 ms
+	@scripts/install-dependencies build test
+	@scripts/build-load build/load
+	@/usr/bin/python3 perf/flood.py --binaries build/release/bin --load build/load
 
 throughput: build  ## first look at throughput beside Mosquitto
 	@scripts/install-dependencies build test

@@ -88,6 +88,7 @@ void Application::Impl::make_enrolment_port() {
   http::ServerOptions port;
   port.name = "enrolment";
   port.bind = configuration.identity.enrolment_bind;
+  port.doors = http_doors();
   port.log = [this](std::string_view line) { log.information("enrolment_http", line); };
   port.tls = hold_tls([this] {
                const auth::ServerCertificate shown = authority->server_certificate();

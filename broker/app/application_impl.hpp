@@ -82,6 +82,7 @@ struct Application::Impl {
   void keep_revocations();
   void watch_space();
   std::vector<std::string> warnings() const;  // the same
+  http::DoorOptions http_doors() const;
   std::string metrics() const;
   /// Asked by the cores for live sessions and those that wait; see net::ServerOptions::still_valid.
   plugin::Standing standing(const plugin::Identity& identity, WallTime now) const;

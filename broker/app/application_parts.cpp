@@ -235,6 +235,8 @@ net::Listener Application::Impl::make_listener(const ListenerConfiguration& list
   made.policy = listener.policy;
   made.policy_name = listener.policy_name;
   made.domain = listener.domain;
+  made.connections_max = listener.limits.connections_max;
+  made.rates = listener.limits.rates;
   made.authenticator = authenticators.back().get();
   if (listener.tls) {
     made.tls = hold_tls([this, listener] {
@@ -333,6 +335,7 @@ void Application::Impl::make_admin_port() {
   http::ServerOptions port;
   port.name = "admin";
   port.bind = configuration.admin_bind;
+  port.doors = http_doors();
   port.guard = tokens->guard();
   port.refused = [this](const http::Refusal& refused) {
     const std::string actor =
@@ -361,6 +364,10 @@ void Application::Impl::make_admin_port() {
   admin_port = std::make_unique<http::Server>(io, std::move(port), std::move(table));
 }
 
+http::DoorOptions Application::Impl::http_doors() const {
+  return http::doors_of(configuration.limits, random_hash_key());
+}
+
 void Application::Impl::make_metrics_port() {
   admin_api::HealthSources health{*server, [this] { return metrics(); },
                                   [this] { return not_ready_reasons(); }};
@@ -368,6 +375,7 @@ void Application::Impl::make_metrics_port() {
   http::ServerOptions port;
   port.name = "metrics";
   port.bind = configuration.metrics_bind;
+  port.doors = http_doors();
   port.log = [this](std::string_view line) { log.information("metrics_http", line); };
   metrics_port = std::make_unique<http::Server>(io, std::move(port),
                                                 admin_api::health_endpoints(std::move(health)));
@@ -386,8 +394,19 @@ plugin::Standing Application::Impl::standing(const plugin::Identity& identity, W
 
 std::string Application::Impl::metrics() const {
   return pressure_metrics_text({*server, *memory, memory_watch->trims()}) +
-         metrics_text({*server, *committer, *store, *tap, events, series->statistics(), *registry,
-                       version(), audit.get(), &backups->statistics(), space.get(), &salvaged});
+         metrics_text({*server,
+                       *committer,
+                       *store,
+                       *tap,
+                       events,
+                       series->statistics(),
+                       *registry,
+                       version(),
+                       audit.get(),
+                       &backups->statistics(),
+                       space.get(),
+                       &salvaged,
+                       {admin_port.get(), enrolment_port.get(), metrics_port.get()}});
 }
 
 std::vector<std::string> Application::Impl::not_ready_reasons() const {

@@ -186,9 +186,10 @@ void read_listener_policy(const Section& section, ListenerConfiguration& listene
 }
 
 ListenerConfiguration read_listener(const std::string& name, std::size_t index,
-                                    const YAML::Node& node) {
-  const Section section(name, "listeners[" + std::to_string(index) + "]", node,
-                        {"name", "bind", "transport", "tls", "authentication", "policy", "domain"});
+                                    const YAML::Node& node, const Limits& limits) {
+  const Section section(
+      name, "listeners[" + std::to_string(index) + "]", node,
+      {"name", "bind", "transport", "tls", "authentication", "policy", "domain", "limits"});
   ListenerConfiguration listener;
   for (const std::string_view key : {"name", "bind"}) {
     if (!section.value(key)) {
@@ -205,6 +206,7 @@ ListenerConfiguration read_listener(const std::string& name, std::size_t index,
   read_listener_policy(section, listener);
   listener.domain = listener.name;
   section.read("domain", listener.domain);
+  read_listener_limits(section, limits, listener.limits);
   check_listener(section, node, listener);
   return listener;
 }
@@ -221,7 +223,8 @@ void read_listeners(const Section& top, Configuration& configuration) {
   std::set<std::string> names;
   std::size_t index = 0;
   for (const auto& each : node) {
-    configuration.listeners.push_back(read_listener(top.file(), index++, each));
+    configuration.listeners.push_back(
+        read_listener(top.file(), index++, each, configuration.limits));
     const std::string& name = configuration.listeners.back().name;
     if (!names.insert(name).second) {
       top.fail(each, "there are two listeners with the name \"" + name + "\"");
@@ -360,10 +363,10 @@ Configuration read_file(const Section& top) {
   top.read("data_dir", configuration.data_dir);
   read_cores(top, configuration);
   read_log(top, configuration.log);
-  read_listeners(top, configuration);
   if (const YAML::Node limits = top.value("limits")) {
     read_limits(top.file(), limits, configuration.limits);
   }
+  read_listeners(top, configuration);
   read_persistence(top, configuration.persistence);
   if (const YAML::Node twin = top.value("twin")) {
     read_twin(top.file(), twin, configuration.twin);

@@ -41,6 +41,12 @@ struct LogConfiguration {
 
 enum class AuthenticationMethod : std::uint8_t { certificate, password, jwt, anonymous };
 
+/// What a listener has in place of the limits of all.
+struct ListenerLimits {
+  std::uint32_t connections_max = 0;  ///< 0: what the server has
+  std::optional<RateLimits> rates;
+};
+
 struct ListenerConfiguration {
   std::string name;
   std::string bind;
@@ -55,6 +61,7 @@ struct ListenerConfiguration {
   std::string policy_name;   ///< with PolicyKind::named
   unsigned policy_line = 0;  ///< where the file names it
   std::string domain;        ///< empty in the file: the listener's name
+  ListenerLimits limits;
 };
 
 /// Who signs tokens that services show; see auth/jwt.hpp.

@@ -1,6 +1,7 @@
 // One row per limit: key, what it is, where it is kept, what it may be.
 #include "app/configuration_limits.hpp"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 
@@ -42,12 +43,14 @@ void set_seconds(Limits& limits, std::uint64_t value) {
   set<member>(limits, value / 1'000);
 }
 
-std::uint64_t get_connect_timeout(const Limits& limits) {
-  return static_cast<std::uint64_t>(limits.connect_timeout.count());
+template <auto member>
+std::uint64_t get_duration(const Limits& limits) {
+  return static_cast<std::uint64_t>((limits.*member).count());
 }
 
-void set_connect_timeout(Limits& limits, std::uint64_t value) {
-  limits.connect_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(value));
+template <auto member>
+void set_duration(Limits& limits, std::uint64_t value) {
+  limits.*member = std::chrono::milliseconds(static_cast<std::int64_t>(value));
 }
 
 template <auto member>
@@ -113,11 +116,58 @@ constexpr std::array rows{
         "from accept to CONNECT, TLS included",
         Kind::duration,
         {100, 600'000},
-        &get_connect_timeout,
-        &set_connect_timeout},
+        &get_duration<&Limits::connect_timeout>,
+        &set_duration<&Limits::connect_timeout>},
     row<&Limits::accepts_per_turn>("accepts_per_turn", Kind::number, {1, 4'096},
                                    "new connections of one core at a time"),
+    row<&Limits::accepts_per_second>("accepts_per_second", Kind::number, {0, 1'000'000},
+                                     "new connections in all; more wait in the kernel, 0: any"),
+    row<&Limits::http_accepts_per_second>("http_accepts_per_second", Kind::number, {0, 100'000},
+                                          "the same for each port of REST, EST and metrics"),
+    row<&Limits::address_accepts_per_second>(
+        "address_accepts_per_second", Kind::number, {0, 1'000'000},
+        "new connections from one address; more are reset, 0: any"),
+    row<&Limits::address_accepts_burst>("address_accepts_burst", Kind::number, {1, 10'000'000},
+                                        "of which so many may come at once: a site that returns"),
+    row<&Limits::address_connections_max>("address_connections_max", Kind::number, {0, 10'000'000},
+                                          "open connections from one address, 0: any"),
+    row<&Limits::address_bits_v4>("address_bits_v4", Kind::number, {0, 32},
+                                  "leading bits that count as one address"),
+    row<&Limits::address_bits_v6>("address_bits_v6", Kind::number, {0, 128}, "the same of IPv6"),
+    row<&Limits::unattached_max>("unattached_max", Kind::number, {1, 10'000'000},
+                                 "connections without CONNECT yet; then silent ones give way"),
+    row<&Limits::handshakes_max>("handshakes_max", Kind::number, {1, 1'000'000},
+                                 "TLS handshakes open at a time, some 40KiB each"),
+    row<&Limits::handshake_cpu_percent>("handshake_cpu_percent", Kind::number, {1, 100},
+                                        "most of each core's time that goes into TLS handshakes"),
+    Row{"handshake_wait_max",
+        "longest wait for that time, before TLS begins",
+        Kind::duration,
+        {100, 600'000},
+        &get_duration<&Limits::handshake_wait_max>,
+        &set_duration<&Limits::handshake_wait_max>},
+    row<&Limits::connects_per_minute>("connects_per_minute", Kind::number, {0, 1'000'000},
+                                      "successful logins of one owner, 0: any"),
 };
+
+constexpr std::array<std::string_view, 3> rate_keys{"messages_per_second", "bytes_per_second",
+                                                    "rate_policy"};
+
+void read_rates(const Section& section, RateLimits& rates) {
+  rates.messages_per_second = static_cast<std::uint32_t>(
+      section.read_number("messages_per_second", rates.messages_per_second, {0, 10'000'000}));
+  rates.bytes_per_second =
+      section.read_size("bytes_per_second", rates.bytes_per_second, {0, 1'024 * gibi});
+  section.read_choice<RatePolicy>(
+      "rate_policy", rates.policy,
+      {{"hold", RatePolicy::hold}, {"disconnect", RatePolicy::disconnect}});
+}
+
+std::vector<std::pair<std::string_view, std::string>> rate_values(const RateLimits& rates) {
+  return {{"messages_per_second", std::to_string(rates.messages_per_second)},
+          {"bytes_per_second", format_size(rates.bytes_per_second)},
+          {"rate_policy", rates.policy == RatePolicy::hold ? "hold" : "disconnect"}};
+}
 
 std::string value_text(const Row& each, std::uint64_t value) {
   switch (each.kind) {
@@ -142,7 +192,9 @@ void read_limits(const std::string& name, const YAML::Node& node, Limits& limits
   for (const Row& each : rows) {
     keys.push_back(each.key);
   }
+  keys.insert(keys.end(), rate_keys.begin(), rate_keys.end());
   const Section section(name, "limits", node, std::move(keys));
+  read_rates(section, limits.rates);
   for (const Row& each : rows) {
     const std::uint64_t old = each.get(limits);
     switch (each.kind) {
@@ -174,7 +226,44 @@ std::string limits_text(const Limits& limits) {
     text += "  # " + std::string(each.comment) + "\n  " + std::string(each.key) + ": " +
             value_text(each, each.get(limits)) + "\n";
   }
+  text +=
+      "  # what one client may send, 0: any amount; who is over it is held (not read for a while)\n"
+      "  # or disconnected (reason 0x96)\n";
+  for (const auto& [key, value] : rate_values(limits.rates)) {
+    text += "  " + std::string(key) + ": " + value + "\n";
+  }
   return text;
+}
+
+void read_listener_limits(const Section& listener, const Limits& otherwise,
+                          ListenerLimits& limits) {
+  const YAML::Node node = listener.value("limits");
+  if (!node) {
+    return;
+  }
+  std::vector<std::string_view> keys{"connections_max"};
+  keys.insert(keys.end(), rate_keys.begin(), rate_keys.end());
+  const Section section(listener.file(), listener.qualified("limits"), node, std::move(keys));
+  limits.connections_max = static_cast<std::uint32_t>(
+      section.read_number("connections_max", limits.connections_max, {0, 10'000'000}));
+  if (std::any_of(rate_keys.begin(), rate_keys.end(),
+                  [&section](std::string_view key) { return bool{section.value(key)}; })) {
+    limits.rates = otherwise.rates;
+    read_rates(section, *limits.rates);
+  }
+}
+
+std::string listener_limits_text(const ListenerLimits& limits) {
+  std::string text;
+  if (limits.connections_max != 0) {
+    text += "      connections_max: " + std::to_string(limits.connections_max) + "\n";
+  }
+  if (limits.rates) {
+    for (const auto& [key, value] : rate_values(*limits.rates)) {
+      text += "      " + std::string(key) + ": " + value + "\n";
+    }
+  }
+  return text.empty() ? text : "    limits:\n" + text;
 }
 
 }  // namespace skerry::app

@@ -97,7 +97,7 @@ std::string listener_text(const ListenerConfiguration& listener) {
   }
   return text + "    authentication: [" + methods +
          "]\n    policy: " + auth::policy_text(listener.policy, listener.policy_name) +
-         "\n    domain: " + quoted(listener.domain) + "\n";
+         "\n    domain: " + quoted(listener.domain) + "\n" + listener_limits_text(listener.limits);
 }
 
 std::string identity_text(const IdentityConfiguration& identity) {

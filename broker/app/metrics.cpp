@@ -1,6 +1,7 @@
 // Tables of names over the counters, and the library's serialiser.
 #include "app/metrics.hpp"
 
+#include "app/metrics_doors.hpp"
 #include "app/metrics_storage.hpp"
 
 #include <prometheus/collectable.h>
@@ -107,6 +108,11 @@ class Page {
   }
 
   std::vector<MetricFamily>& families() { return families_; }
+
+  void append(std::vector<MetricFamily> more) {
+    families_.insert(families_.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
+  }
 
   std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
@@ -335,6 +341,7 @@ std::string metrics_text(const MetricsSources& sources) {
   page.single("skerry_cores", "Event loops", MetricType::Gauge, static_cast<double>(cores.size()));
   page.single("skerry_loops_alive", "1 when every loop has turned in the last 10 seconds",
               MetricType::Gauge, sources.view.loops_alive(10) ? 1 : 0);
+  page.append(door_families(cores, sources.ports));
   add_storage(page, sources.committer, sources.store);
   if (sources.space != nullptr) {
     add_durability(page.families(), sources.committer, *sources.space, *sources.salvaged);

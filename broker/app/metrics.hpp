@@ -8,6 +8,7 @@
 #include "auth/audit.hpp"
 #include "auth/registry.hpp"
 #include "backup/service.hpp"
+#include "http/server.hpp"
 #include "plugin/admin_view.hpp"
 #include "storage/committer.hpp"
 #include "storage/kv_store.hpp"
@@ -31,6 +32,7 @@ struct MetricsSources {
   const backup::ServiceStatistics* backups = nullptr;  ///< may be null
   const storage::SpaceWatch* space = nullptr;          ///< may be null
   const storage::SalvageReport* salvaged = nullptr;    ///< set when `space` is
+  std::vector<const http::Server*> ports;              ///< some may be null
 };
 
 /// Text format 0.0.4. Reads /proc/self; does not wait for a core. Admin loop. What `sources` refers

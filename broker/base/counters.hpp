@@ -54,6 +54,19 @@ enum class MemoryRefusal : std::uint8_t {
   count_
 };
 
+/// Why a connection was closed before anything was done for it.
+enum class ShedReason : std::uint8_t {
+  total,                ///< limits.connections_max, or the descriptors of the process
+  listener,             ///< connections_max of the listener
+  address_connections,  ///< limits.address_connections_max
+  address_rate,         ///< limits.address_accepts_per_second
+  unattached,           ///< limits.unattached_max: gave way to somebody new, or was one too many
+  stalled,              ///< limits.handshakes_max: silent in the middle of its handshake
+  waited,               ///< limits.handshake_wait_max
+  closed,               ///< the server takes nobody now; see net::Server::close_doors()
+  count_
+};
+
 /// What the cores count; see docs/metrics in README of broker/app for the exported names.
 struct alignas(64) Counters {
   Counter connections_open;
@@ -80,7 +93,7 @@ struct alignas(64) Counters {
   Counter rights_ended;     ///< sessions that lost a right they had, and what hung on it
   Counter commit_failures;
   Counter durable_refused;  ///< durable work refused because disk space had run low
-  Counter reads_paused;  ///< times a connection was not read because we were behind
+  Counter reads_paused;     ///< times a connection was not read because we were behind
   QueueUsage queues;
   Counter messages_read_back;  ///< of paged queues, from disk
   Counter output_bytes;        ///< memory of what is written and not yet sent
@@ -88,6 +101,17 @@ struct alignas(64) Counters {
   Counter will_bytes;          ///< of wills that may be published
   Counter slow_consumers;      ///< connections ended because they held most and took nothing
   Counter memory_refused[static_cast<int>(MemoryRefusal::count_)];
+  Counter shed[static_cast<int>(ShedReason::count_)];
+  Counter accepts_deferred;        ///< times nobody was accepted because of the rate of all
+  Counter unattached;              ///< connections that have not been let in yet
+  Counter handshakes_waiting;      ///< those of them in line for the processor
+  Counter handshakes_open;         ///< TLS handshakes begun and not ended
+  Counter handshakes_done;         ///< ended well
+  Counter handshakes_failed;       ///< ended otherwise, once begun
+  Counter handshake_microseconds;  ///< time of the core in handshakes
+  Counter connects_rate_limited;   ///< CONNECT answered with Connection rate exceeded
+  Counter rates_held;              ///< times a client was not read because it was too fast
+  Counter rates_disconnected;      ///< clients that heard Message rate too high
   Counter dropped[static_cast<int>(DropReason::count_)];
 };
 

@@ -196,6 +196,21 @@ inline constexpr std::chrono::seconds slow_consumer_patience{5};
 inline constexpr std::chrono::seconds slow_consumer_interval{1};
 inline constexpr std::size_t slow_consumers_ended_max = 16;
 
+/// Networks (see address_bits_v4) and owners whose rates are known at a time; when all of them are
+/// needed, new ones share one.
+inline constexpr std::size_t rate_table_entries_max = 65'536;
+
+/// What happens to a client that sends more than it may: it is not read for as long as it has been
+/// too fast (its keep-alive is excused), or it hears DISCONNECT 0x96.
+enum class RatePolicy : std::uint8_t { hold, disconnect };
+
+/// What one client may send; 0: any amount. It may be ahead by what two seconds allow.
+struct RateLimits {
+  std::uint32_t messages_per_second = 0;
+  std::size_t bytes_per_second = 0;
+  RatePolicy policy = RatePolicy::hold;
+};
+
 /// What an operator may set under `limits:` in the configuration.
 struct Limits {
   std::size_t memory = 0;  ///< bytes of the whole process; 0: a share of what there is
@@ -220,6 +235,20 @@ struct Limits {
   std::size_t commit_queue_bytes_max = 64 * 1024 * 1024;  ///< handed over and not yet stored
   std::chrono::milliseconds connect_timeout{10'000};      ///< accept to CONNECT, TLS included
   std::uint32_t accepts_per_turn = 64;                    ///< new sockets of one core in one turn
+  // Doors: what is over the first two waits in the kernel; over the others it is reset, unread.
+  std::uint32_t accepts_per_second = 4'000;     ///< over all cores; 0: any number
+  std::uint32_t http_accepts_per_second = 200;  ///< of each port of REST, EST and metrics; 0: any
+  std::uint32_t address_accepts_per_second = 500;  ///< from one address; 0: any number
+  std::uint32_t address_accepts_burst = 10'000;    ///< which may come at once: a fleet behind NAT
+  std::uint32_t address_connections_max = 0;       ///< open from one address; 0: any number
+  std::uint8_t address_bits_v4 = 32;               ///< what counts as one address
+  std::uint8_t address_bits_v6 = 64;
+  std::uint32_t unattached_max = 16'384;     ///< connections that no CONNECT has let in yet
+  std::uint32_t handshakes_max = 2'048;      ///< TLS handshakes begun and not ended
+  std::uint32_t handshake_cpu_percent = 60;  ///< of each core's time
+  std::chrono::milliseconds handshake_wait_max{30'000};  ///< for our processor, before TLS begins
+  std::uint32_t connects_per_minute = 0;                 ///< of one owner; 0: any number
+  RateLimits rates;                                      ///< of one client
 };
 
 }  // namespace skerry

@@ -22,6 +22,8 @@ using boost::system::error_code;
 
 /// Pause after an accept that failed for want of descriptors or memory.
 constexpr std::chrono::milliseconds accept_pause{100};
+/// Over the rate of all: not so short that looking again costs more than accepting.
+constexpr std::chrono::milliseconds rate_pause{5};
 
 tcp::endpoint parse_bind(const ServerOptions& options) {
   const std::string& bind = options.bind;
@@ -75,16 +77,19 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Impl(asio::io_context& io, ServerOptions options, EndpointTable endpoints)
       : acceptor(io),
         retry_timer(io),
+        doors(options.doors),
         service(std::make_shared<Service>(std::move(options), std::move(endpoints))) {}
 
   void listen();
   asio::awaitable<void> accept_loop();
   bool make_room();
+  void admit(tcp::socket socket);
   void start(tcp::socket socket);
   void stop();
 
   tcp::acceptor acceptor;
   asio::steady_timer retry_timer;
+  Doors doors;
   std::shared_ptr<Service> service;
   std::map<std::uint64_t, std::shared_ptr<ByteStream>> streams;  ///< in the order of accepting
   std::uint64_t accepted = 0;
@@ -116,10 +121,17 @@ asio::awaitable<void> Server::Impl::accept_loop() {
   const auto self = shared_from_this();
   while (!stopped) {
     error_code error;
+    const SteadyTime now = std::chrono::steady_clock::now();
+    const SteadyTime opens_at = doors.opens_at(now);
+    if (opens_at > now) {
+      retry_timer.expires_at(std::max(opens_at, now + rate_pause));
+      co_await retry_timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
     tcp::socket socket =
         co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (!error) {
-      start(std::move(socket));
+      admit(std::move(socket));
       continue;
     }
     if (stopped || error == asio::error::operation_aborted) {
@@ -140,6 +152,19 @@ bool Server::Impl::make_room() {
   oldest->second->close();
   streams.erase(oldest);
   return true;
+}
+
+void Server::Impl::admit(tcp::socket socket) {
+  error_code error;
+  const tcp::endpoint peer = socket.remote_endpoint(error);
+  if (error) {
+    return;  // gone again
+  }
+  if (!doors.enter(peer, std::chrono::steady_clock::now())) {
+    socket.set_option(asio::socket_base::linger(true, 0), error);  // by reset
+    return;
+  }
+  start(std::move(socket));
 }
 
 void Server::Impl::start(tcp::socket socket) {
@@ -204,6 +229,14 @@ Server::~Server() {
 std::uint16_t Server::port() const noexcept {
   error_code ignored;
   return impl_->acceptor.local_endpoint(ignored).port();
+}
+
+const std::string& Server::name() const noexcept {
+  return impl_->service->options.name;
+}
+
+const Doors& Server::doors() const noexcept {
+  return impl_->doors;
 }
 
 }  // namespace skerry::http

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "http/doors.hpp"
 #include "http/endpoint.hpp"
 #include "transport/tls_context.hpp"
 
@@ -15,6 +16,7 @@ struct ServerOptions {
   std::string name;                 ///< for logs: "admin"
   std::string bind;                 ///< "127.0.0.1:8443"
   transport::TlsContextSource tls;  ///< null: plain HTTP
+  DoorOptions doors;                ///< any number of connections a second when not set
   std::size_t connections_max = 512;
   std::size_t header_bytes_max = 16 * 1024;
   std::chrono::seconds header_timeout{10};  ///< also for the TLS handshake
@@ -36,6 +38,10 @@ class Server {
 
   /// The port it listens on, of use when `bind` asked for port 0.
   std::uint16_t port() const noexcept;
+
+  const std::string& name() const noexcept;
+  /// What its doors have counted. Any thread.
+  const Doors& doors() const noexcept;
 
  private:
   struct Impl;

@@ -138,4 +138,9 @@ Result<int, std::string> bind_shared(Address& address, std::string_view text) {
   return descriptor;
 }
 
+void reset_when_closed(int descriptor) noexcept {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 }  // namespace skerry::net

@@ -34,4 +34,8 @@ Result<void, std::string> probe_port(const Address& address, std::string_view te
 /// not listening yet. With port 0 the kernel picks one, which is then found in `address`.
 Result<int, std::string> bind_shared(Address& address, std::string_view text);
 
+/// Has close() reset the connection: unread and unsent bytes are dropped, and the kernel keeps
+/// nothing of it.
+void reset_when_closed(int descriptor) noexcept;
+
 }  // namespace skerry::net

@@ -19,6 +19,9 @@ constexpr int log_warning = 2;
 // Draws for a client identifier that lives on this core; the expected number is that of cores.
 constexpr int assign_draws_max = 4'096;
 
+// Lines of the log that peers can cause as often as they like.
+constexpr Rate peer_lines{5, 50};
+
 /// The protocol level that a CONNECT claims, whatever else is wrong with it; 0 when it has none.
 std::uint8_t claimed_level(const mqtt::Frame& frame) noexcept {
   if (frame.body.size() < 2) {
@@ -163,6 +166,13 @@ void Admission::answered(Connection& connection, Now now) {
     return;
   }
   attempt->identity = std::move(**attempt->answer);
+  if (comes_too_often(*attempt, now)) {
+    counters_.connects_rate_limited.add();
+    deny(connection, *attempt,
+         {mqtt::Reason::connection_rate_exceeded,
+          "this client has connected more often than limits.connects_per_minute"});
+    return;
+  }
   const std::string owner = attempt->identity.owner();
   std::string& client_id = attempt->credentials.client_id;
   if (client_id.empty()) {
@@ -177,12 +187,12 @@ void Admission::answered(Connection& connection, Now now) {
   }
   const std::unique_ptr<Connection> leaving = traffic_.release(connection);
   options_.move(
-      home, {leaving->listener_, std::move(leaving->stream_), std::move(leaving->open_), attempt});
+      home, {leaving->listener_, std::move(leaving->stream_), std::move(leaving->place_), attempt});
 }
 
 void Admission::arrive(Arrival arrival, Now now) {
   auto connection = std::make_unique<Connection>(
-      traffic_, *arrival.listener, std::move(arrival.stream), std::move(arrival.open));
+      traffic_, *arrival.listener, std::move(arrival.stream), std::move(arrival.place));
   connection->phase_ = Phase::authenticate;
   connection->attempt_ = std::move(arrival.attempt);
   Connection& added = traffic_.add(std::move(connection), now.steady + Seconds(1));
@@ -208,6 +218,7 @@ void Admission::open(Connection& connection, Now now) {
   request.client_id = std::move(attempt->credentials.client_id);
   request.client_id_assigned = attempt->client_id_assigned;
   request.peer_address = std::move(attempt->credentials.peer_address);
+  request.rates = connection.listener_->rates.value_or(options_.server->limits.rates);
   const auto session = shard_.open(std::move(request), connection, now);
   if (session == 0) {
     traffic_.refuse(connection);
@@ -224,8 +235,8 @@ void Admission::open(Connection& connection, Now now) {
 void Admission::deny(Connection& connection, const Attempt& attempt,
                      const mqtt::Violation& violation) {
   const auto& credentials = attempt.credentials;
-  options_.server->log(log_warning, "connect_denied", credentials.client_id,
-                       credentials.peer_address + ": " + violation.what);
+  log_peer(log_warning, "connect_denied", credentials.client_id,
+           credentials.peer_address + ": " + violation.what);
   if (options_.server->audit != nullptr) {
     const std::string_view address = credentials.peer_address;
     const std::string actor = "address:" + std::string{address.substr(0, address.rfind(':'))};
@@ -246,8 +257,8 @@ void Admission::deny(Connection& connection, const Attempt& attempt,
 void Admission::refuse_malformed(Connection& connection, const mqtt::Frame& frame,
                                  const mqtt::Violation& violation) {
   counters_.protocol_errors.add();
-  options_.server->log(log_information, "connect_malformed",
-                       peer_address_of(connection.stream_->descriptor()), violation.what);
+  log_peer(log_information, "connect_malformed", peer_address_of(connection.stream_->descriptor()),
+           violation.what);
   const std::uint8_t level = claimed_level(frame);
   if (level >= 5) {
     append_connack(connection.output(), mqtt::Version::v5, violation, true);
@@ -261,27 +272,49 @@ void Admission::refuse_malformed(Connection& connection, const mqtt::Frame& fram
 
 void Admission::on_violation(Connection& connection, const mqtt::Violation& violation) {
   counters_.protocol_errors.add();
-  options_.server->log(log_information, "not_mqtt",
-                       peer_address_of(connection.stream_->descriptor()), violation.what);
+  log_peer(log_information, "not_mqtt", peer_address_of(connection.stream_->descriptor()),
+           violation.what);
   traffic_.refuse(connection);
 }
 
-void Admission::on_handshake_failed(const Connection& connection) const {
-  options_.server->log(log_information, "tls_handshake_failed",
-                       peer_address_of(connection.stream_->descriptor()),
-                       connection.stream_->error());
+void Admission::on_handshake_failed(const Connection& connection) {
+  log_peer(log_information, "tls_handshake_failed",
+           peer_address_of(connection.stream_->descriptor()), connection.stream_->error());
 }
 
-void Admission::on_slow_connect(const Connection& connection) const {
-  options_.server->log(log_debug, "connect_timeout",
-                       peer_address_of(connection.stream_->descriptor()),
-                       "no CONNECT within limits.connect_timeout");
+void Admission::on_slow_connect(const Connection& connection) {
+  log_peer(log_debug, "connect_timeout", peer_address_of(connection.stream_->descriptor()),
+           "no CONNECT within limits.connect_timeout");
 }
 
 void Admission::on_timeout(Connection& connection) {
   const std::shared_ptr<Attempt> attempt = connection.attempt_;
   deny(connection, *attempt,
        {mqtt::Reason::server_unavailable, "the authenticator did not answer in time"});
+}
+
+// The anonymous have no owner of their own: there it is the client identifier that counts.
+bool Admission::comes_too_often(const Attempt& attempt, Now now) {
+  const std::string owner = attempt.identity.owner();
+  const bool anonymous = attempt.identity.kind == plugin::IdentityKind::anonymous;
+  const std::string key =
+      anonymous ? shard::session_key(owner, attempt.credentials.client_id) : owner;
+  return !options_.doors->may_connect(keyed_hash(options_.server->hash_key, key), now.steady);
+}
+
+// A flood of what peers do wrong must neither fill the disk nor hide what else happens.
+void Admission::log_peer(int level, std::string_view event, std::string_view client,
+                         std::string_view detail) {
+  if (!log_budget_.take(peer_lines, 1, traffic_.turn())) {
+    ++lines_left_out_;
+    return;
+  }
+  if (lines_left_out_ > 0) {
+    options_.server->log(log_information, "lines_left_out", "",
+                         std::to_string(std::exchange(lines_left_out_, 0)) +
+                             " lines about connections that failed were left out");
+  }
+  options_.server->log(level, event, client, detail);
 }
 
 std::string Admission::assign_client_id(std::string_view owner) const {

@@ -35,7 +35,7 @@ struct Attempt {
 struct Arrival {
   const Listener* listener = nullptr;
   std::unique_ptr<transport::Stream> stream;
-  OpenConnection open;
+  Place place;
   std::shared_ptr<Attempt> attempt;
 };
 
@@ -43,6 +43,7 @@ struct Arrival {
 struct AdmissionOptions {
   CoreIndex index;
   const ServerOptions* server = nullptr;
+  Doors* doors = nullptr;
   std::weak_ptr<boost::asio::io_context> io;  ///< late answers of authenticators are posted there
   std::function<void(CoreIndex, Arrival)> move;
   /// Runs a function as a turn of this core; used by posted answers.
@@ -63,8 +64,8 @@ class Admission {
   void on_violation(Connection& connection, const mqtt::Violation& violation);
 
   /// For the log: a TLS handshake that failed, a client that did not send CONNECT in time.
-  void on_handshake_failed(const Connection& connection) const;
-  void on_slow_connect(const Connection& connection) const;
+  void on_handshake_failed(const Connection& connection);
+  void on_slow_connect(const Connection& connection);
 
   /// The authenticator did not answer before the deadline.
   void on_timeout(Connection& connection);
@@ -76,12 +77,17 @@ class Admission {
   void deny(Connection& connection, const Attempt& attempt, const mqtt::Violation& violation);
   void refuse_malformed(Connection& connection, const mqtt::Frame& frame,
                         const mqtt::Violation& violation);
+  bool comes_too_often(const Attempt& attempt, Now now);
   std::string assign_client_id(std::string_view owner) const;
+  void log_peer(int level, std::string_view event, std::string_view client,
+                std::string_view detail);
 
   AdmissionOptions options_;
   Traffic& traffic_;
   shard::Shard& shard_;
   Counters& counters_;
+  TokenBucket log_budget_;
+  std::uint64_t lines_left_out_ = 0;
 };
 
 }  // namespace skerry::net

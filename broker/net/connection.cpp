@@ -7,12 +7,12 @@
 namespace skerry::net {
 
 Connection::Connection(Traffic& traffic, const Listener& listener,
-                       std::unique_ptr<transport::Stream> stream, OpenConnection open)
+                       std::unique_ptr<transport::Stream> stream, Place place)
     : traffic_(traffic),
       listener_(&listener),
       stream_(std::move(stream)),
       decoder_(static_cast<std::uint32_t>(connect_packet_bytes_max)),
-      open_(std::move(open)),
+      place_(std::move(place)),
       phase_(listener.tls ? Phase::handshake : Phase::connect) {}
 
 Connection::~Connection() = default;

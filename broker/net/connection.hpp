@@ -11,6 +11,7 @@
 
 #include "base/now.hpp"
 #include "mqtt/frame.hpp"
+#include "net/doors.hpp"
 #include "net/options.hpp"
 #include "session/link.hpp"
 #include "shard/shard.hpp"
@@ -30,7 +31,7 @@ struct ConnectionId {
 };
 
 enum class Phase : std::uint8_t {
-  handshake,     ///< TLS under way
+  handshake,     ///< TLS under way, or in line for it
   connect,       ///< waiting for the CONNECT packet
   authenticate,  ///< the authenticator has been asked
   attached,      ///< a session of the shard
@@ -38,33 +39,11 @@ enum class Phase : std::uint8_t {
   draining,      ///< our side is shut; waiting for the peer's end, so that no reset eats our words
 };
 
-/// Counts one open connection of the server while it lives.
-class OpenConnection {
- public:
-  OpenConnection() = default;
-  explicit OpenConnection(std::atomic<std::uint32_t>* open) noexcept : open_(open) {
-    open_->fetch_add(1, std::memory_order_relaxed);
-  }
-  OpenConnection(OpenConnection&& other) noexcept : open_(std::exchange(other.open_, nullptr)) {}
-  OpenConnection& operator=(OpenConnection&& other) noexcept {
-    std::swap(open_, other.open_);
-    return *this;
-  }
-  ~OpenConnection() {
-    if (open_ != nullptr) {
-      open_->fetch_sub(1, std::memory_order_relaxed);
-    }
-  }
-
- private:
-  std::atomic<std::uint32_t>* open_ = nullptr;
-};
-
 /// State of one connection; Traffic and Admission work on it. Belongs to one core.
 class Connection final : public session::Link {
  public:
   Connection(Traffic& traffic, const Listener& listener, std::unique_ptr<transport::Stream> stream,
-             OpenConnection open);
+             Place place);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -93,7 +72,9 @@ class Connection final : public session::Link {
   mqtt::FrameDecoder decoder_;
   shard::Shard::SessionId session_ = 0;
   WallTime not_after_ = WallTime::max();
-  OpenConnection open_;
+  SteadyTime connect_until_{};  // not counting the time in line
+  SteadyTime lined_up_at_{};
+  Place place_;
   ConnectionId id_;
   Phase phase_ = Phase::handshake;
   std::uint8_t interest_ = 0;      // what the epoll set watches: bits of Traffic

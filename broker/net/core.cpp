@@ -68,8 +68,8 @@ Core::Core(Common& common, CoreIndex index)
       index_(index),
       io_(std::make_shared<boost::asio::io_context>(1)),
       shard_(shard_options(common, index, counters_), *this),
-      traffic_(common.options.limits, shard_, counters_),
-      admission_({index, &common.options, io_,
+      traffic_(common.options.limits, common.options.core_count, shard_, counters_),
+      admission_({index, &common.options, common.doors.get(), io_,
                   [this](CoreIndex to, Arrival arrival) { move(to, std::move(arrival)); },
                   [this](const std::function<void(Now)>& work) { turn(work); }},
                  traffic_, shard_, counters_),
@@ -155,12 +155,16 @@ void Core::on_sockets() {
     begin_turn(now);
     traffic_.serve(round_, now);
     for (const std::uint32_t index : round_.listeners) {
-      accept_from(listening_[index], now);
+      accept_from(index, now);
     }
-    if (round_.events == 0) {
+    if (round_.events > 0) {
+      end_turn(now);
+    }
+    if (traffic_.may_shake_hands(now)) {
+      turn([this](Now later) { traffic_.shake_hands(later); });
+    } else if (round_.events == 0) {
       return;
     }
-    end_turn(now);
   }
 }
 
@@ -174,7 +178,7 @@ void Core::begin_turn(Now now) {
 void Core::end_turn(Now now) {
   shard_.end_of_turn(now);
   traffic_.flush(now);
-  if (traffic_.unfinished() || !shard_.turn_is_empty()) {
+  if (traffic_.unfinished() || !shard_.turn_is_empty() || traffic_.may_shake_hands(now)) {
     continue_later();
   }
   if (stopping_ && (quiet() || now.steady >= stop_at_)) {
@@ -221,6 +225,7 @@ void Core::on_timer() {
       shard_.on_timer(now);
     }
     traffic_.on_timer(now);
+    tell_shed(now);
   });
 }
 

@@ -5,18 +5,23 @@
 // destination) → flush of the connections that have something to say.
 #pragma once
 
+#include <sys/socket.h>
+
+#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/counters.hpp"
 #include "net/admission.hpp"
 #include "net/completion.hpp"
+#include "net/doors.hpp"
 #include "net/options.hpp"
 #include "net/presence.hpp"
 #include "net/traffic.hpp"
@@ -31,10 +36,9 @@ class Core;
 struct Common {
   ServerOptions options;
   std::atomic<std::uint64_t> next_id{1};
-  std::atomic<std::uint32_t> connections_open{0};
   std::atomic<std::size_t> broker_message_bytes{0};  // handed over and not yet routed
   std::atomic<bool> stopped{false};
-  std::uint32_t connections_max = 0;
+  std::unique_ptr<Doors> doors;  // set by the server, before the cores
   std::shared_ptr<shard::RestoreTable> restore = shard::make_restore_table();
   std::unique_ptr<PresenceTable> presence;  // set by the server, before the cores
   std::vector<std::unique_ptr<Core>> cores;
@@ -96,9 +100,12 @@ class Core final : public shard::Outside {
   void run(const std::function<void()>& ready);
   void wait_for_sockets();
   void on_sockets();
-  void accept_from(Socket& socket, Now now);
-  void admit(const Socket& socket, int descriptor, Now now);
-  void pause_accepting(Now now);
+  void accept_from(std::uint32_t index, Now now);
+  void admit(std::uint32_t index, int descriptor, const sockaddr_storage& peer, Now now);
+  std::optional<ShedReason> find_place(std::uint32_t listener, std::uint64_t address, Now now,
+                                       Place& place);
+  void tell_shed(Now now);
+  void pause_accepting(SteadyTime until);
   void resume_accepting();
   template <typename Work>
   void turn(Work&& work) {
@@ -132,7 +139,9 @@ class Core final : public shard::Outside {
   SteadyTime armed_for_ = SteadyTime::max();
   SteadyTime accept_again_ = SteadyTime::max();
   SteadyTime stop_at_ = SteadyTime::max();
-  std::vector<Socket> listening_;
+  std::vector<Socket> listening_;  // in the order of ServerOptions::listeners
+  SteadyTime shed_told_at_{};
+  std::array<std::uint64_t, static_cast<std::size_t>(ShedReason::count_)> shed_told_{};
   Traffic::Round round_;
   std::uint64_t submitted_ = 0;  // last ticket given to the committer
   std::uint64_t completed_ = 0;  // last ticket heard of

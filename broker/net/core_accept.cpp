@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 
+#include "net/address.hpp"
 #include "net/core.hpp"
+#include "transport/network_prefix.hpp"
 
 namespace skerry::net {
 
@@ -17,6 +20,10 @@ namespace {
 constexpr int backlog = 4'096;
 // Without a free descriptor the listening sockets would be ready for ever: look away for a while.
 constexpr Milliseconds accept_pause{250};
+// Over the rate of all: not so short that looking again costs more than accepting.
+constexpr Milliseconds rate_pause{5};
+// What was shed is told this often.
+constexpr Seconds shed_lines_apart{10};
 
 }  // namespace
 
@@ -42,8 +49,8 @@ void Core::resume_accepting() {
   }
 }
 
-void Core::pause_accepting(Now now) {
-  accept_again_ = now.steady + accept_pause;
+void Core::pause_accepting(SteadyTime until) {
+  accept_again_ = until;
   for (std::size_t index = 0; index < listening_.size(); ++index) {
     Socket& socket = listening_[index];
     if (socket.watched) {
@@ -53,12 +60,21 @@ void Core::pause_accepting(Now now) {
   }
 }
 
-void Core::accept_from(Socket& socket, Now now) {
+void Core::accept_from(std::uint32_t index, Now now) {
+  const SteadyTime opens_at = common_.doors->opens_at(now.steady);
+  if (opens_at > now.steady) {
+    counters_.accepts_deferred.add();
+    pause_accepting(std::max(opens_at, now.steady + rate_pause));
+    return;
+  }
+  const Socket& socket = listening_[index];
+  sockaddr_storage peer;
   for (std::uint32_t count = 0; count < common_.options.limits.accepts_per_turn; ++count) {
-    const int descriptor =
-        ::accept4(socket.descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    socklen_t size = sizeof peer;
+    const int descriptor = ::accept4(socket.descriptor, reinterpret_cast<sockaddr*>(&peer), &size,
+                                     SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {
-      admit(socket, descriptor, now);
+      admit(index, descriptor, peer, now);
       continue;
     }
     switch (errno) {
@@ -67,7 +83,7 @@ void Core::accept_from(Socket& socket, Now now) {
       case ENOBUFS:
       case ENOMEM:
         log(2, "accept_paused", socket.listener->name, "no file descriptor or memory is left");
-        pause_accepting(now);
+        pause_accepting(now.steady + accept_pause);
         return;
       case ECONNABORTED:
       case EINTR:
@@ -78,22 +94,62 @@ void Core::accept_from(Socket& socket, Now now) {
   }
 }
 
-void Core::admit(const Socket& socket, int descriptor, Now now) {
+std::optional<ShedReason> Core::find_place(std::uint32_t listener, std::uint64_t address, Now now,
+                                           Place& place) {
+  Doors::Entry entry = common_.doors->enter(listener, address, now.steady);
+  if (entry.shed == ShedReason::total && traffic_.make_room(address)) {
+    entry = common_.doors->enter(listener, address, now.steady);
+  }
+  if (entry.shed) {
+    return entry.shed;
+  }
+  if (traffic_.lobby_full() && !traffic_.make_room(address)) {
+    return ShedReason::unattached;
+  }
+  place = std::move(entry.place);
+  return std::nullopt;
+}
+
+void Core::admit(std::uint32_t index, int descriptor, const sockaddr_storage& peer, Now now) {
   counters_.connections_accepted.add();
-  // Two cores may both see the last free place; one over the cap for each core does no harm.
-  if (common_.connections_open.load(std::memory_order_relaxed) >= common_.connections_max) {
+  const Limits& limits = common_.options.limits;
+  const auto prefix =
+      transport::NetworkPrefix::of(peer, {limits.address_bits_v4, limits.address_bits_v6});
+  const std::uint64_t address = keyed_hash(common_.options.hash_key, prefix.bytes());
+  Place place;
+  if (const auto reason = find_place(index, address, now, place)) {
+    counters_.shed[static_cast<int>(*reason)].add();
     counters_.connections_refused.add();
+    reset_when_closed(descriptor);
     ::close(descriptor);
     return;
   }
   const int on = 1;
   ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const Listener& listener = *socket.listener;
+  const Listener& listener = *listening_[index].listener;
   auto stream = listener.tls ? transport::make_tls_stream(descriptor, listener.tls())
                              : transport::make_plain_stream(descriptor);
-  traffic_.add(std::make_unique<Connection>(traffic_, listener, std::move(stream),
-                                            OpenConnection(&common_.connections_open)),
-               now.steady + common_.options.limits.connect_timeout);
+  traffic_.add(
+      std::make_unique<Connection>(traffic_, listener, std::move(stream), std::move(place)),
+      now.steady + limits.connect_timeout, address);
+}
+
+void Core::tell_shed(Now now) {
+  if (now.steady < shed_told_at_ + shed_lines_apart) {
+    return;
+  }
+  std::string line;
+  for (std::size_t reason = 0; reason < shed_told_.size(); ++reason) {
+    const std::uint64_t count = counters_.shed[reason].read();
+    if (const std::uint64_t more = count - std::exchange(shed_told_[reason], count); more > 0) {
+      line += std::string(line.empty() ? "" : ", ") + name_of(static_cast<ShedReason>(reason)) +
+              " " + std::to_string(more);
+    }
+  }
+  if (!line.empty()) {
+    shed_told_at_ = now.steady;
+    log(2, "connections_shed", "", line);
+  }
 }
 
 }  // namespace skerry::net

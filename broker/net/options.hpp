@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,8 +31,10 @@ struct Listener {
   transport::TlsContextSource tls;  ///< empty: plain TCP
   plugin::Authenticator* authenticator = nullptr;
   plugin::PolicyKind policy = plugin::PolicyKind::device;
-  std::string policy_name;  ///< with PolicyKind::named
-  std::string domain;       ///< owner of anonymous sessions
+  std::string policy_name;            ///< with PolicyKind::named
+  std::string domain;                 ///< owner of anonymous sessions
+  std::uint32_t connections_max = 0;  ///< open on this port; 0: what the server has
+  std::optional<RateLimits> rates;    ///< of each client; none: Limits::rates
 };
 
 /// One line for the log. `level`: 0 debug, 1 information, 2 warning, 3 error. Any thread.

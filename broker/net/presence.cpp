@@ -27,6 +27,7 @@ constexpr std::array known_reasons{
     "administrative_action",
     "expired",
     "storage_failure",
+    "message_rate_too_high",
     "session_taken_over",
     "not_authorized",
     "revoked",

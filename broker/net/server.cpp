@@ -38,7 +38,12 @@ Server::Server(ServerOptions options) : common_(std::make_unique<Common>()) {
   common_->options = std::move(options);
   const std::uint32_t possible = connections_by_descriptors();
   const std::uint32_t wanted = common_->options.limits.connections_max;
-  common_->connections_max = wanted == 0 ? possible : std::min(wanted, possible);
+  Doors::Options doors;
+  doors.connections_max = wanted == 0 ? possible : std::min(wanted, possible);
+  for (const Listener& listener : common_->options.listeners) {
+    doors.listener_connections_max.push_back(listener.connections_max);
+  }
+  common_->doors = std::make_unique<Doors>(common_->options.limits, std::move(doors));
   make_presence();
   for (std::uint16_t index = 0; index < common_->options.core_count; ++index) {
     common_->cores.push_back(std::make_unique<Core>(*common_, CoreIndex{index}));
@@ -113,9 +118,8 @@ void Server::start() {
   for (const auto& core : common_->cores) {
     core->listen();
   }
-  common_->cores.front()->run_after(presence_grace, [this] {
-    common_->presence->end_grace(read_clocks().wall);
-  });
+  common_->cores.front()->run_after(presence_grace,
+                                    [this] { common_->presence->end_grace(read_clocks().wall); });
 }
 
 void Server::stop() {
@@ -132,6 +136,14 @@ void Server::stop() {
   for (const auto& core : common_->cores) {
     core->join();
   }
+}
+
+void Server::close_doors(DoorKeeper who) noexcept {
+  common_->doors->close(static_cast<std::uint32_t>(who));
+}
+
+void Server::open_doors(DoorKeeper who) noexcept {
+  common_->doors->open(static_cast<std::uint32_t>(who));
 }
 
 std::uint16_t Server::port(std::size_t listener_index) const noexcept {

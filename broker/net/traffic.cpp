@@ -16,12 +16,11 @@ namespace skerry::net {
 namespace {
 
 constexpr int events_per_round_max = 512;
-// TLS handshake steps in one round: each may cost a millisecond of arithmetic.
-constexpr std::uint32_t handshakes_per_round_max = 8;
 constexpr std::uint32_t listener_mark = UINT32_MAX;
 
 constexpr std::uint8_t interest_read = 1;
 constexpr std::uint8_t interest_write = 2;
+constexpr std::uint8_t interest_hang_up = 4;
 
 // How far ahead a certificate's end is looked for, so that a wall clock that is set is noticed.
 constexpr Milliseconds expiry_check_max = std::chrono::hours(1);
@@ -32,18 +31,37 @@ std::uint64_t pack(ConnectionId id) noexcept {
 
 std::uint32_t epoll_mask(std::uint8_t interest) noexcept {
   return ((interest & interest_read) != 0 ? std::uint32_t{EPOLLIN} : 0U) |
-         ((interest & interest_write) != 0 ? std::uint32_t{EPOLLOUT} : 0U);
+         ((interest & interest_write) != 0 ? std::uint32_t{EPOLLOUT} : 0U) |
+         ((interest & interest_hang_up) != 0 ? std::uint32_t{EPOLLRDHUP} : 0U);
+}
+
+Lobby::Options lobby_options(const Limits& limits, std::size_t core_count) {
+  const std::size_t rest = core_count - 1;  // rounds up
+  return {.places_max = (limits.unattached_max + rest) / core_count,
+          .handshakes_max = (limits.handshakes_max + rest) / core_count};
+}
+
+// Nobody saves up more than this; what a step takes beyond it is paid back.
+constexpr double handshake_burst_microseconds = 5'000;
+
+Rate handshake_rate(const Limits& limits) {
+  constexpr double microseconds_per_percent = 10'000;
+  const std::uint32_t percent = limits.handshake_cpu_percent;
+  return {percent >= 100 ? 0 : percent * microseconds_per_percent, handshake_burst_microseconds};
 }
 
 }  // namespace
 
-Traffic::Traffic(const Limits& limits, shard::Shard& shard, Counters& counters)
+Traffic::Traffic(const Limits& limits, std::uint16_t core_count, shard::Shard& shard,
+                 Counters& counters)
     : limits_(limits),
       shard_(shard),
       counters_(counters),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       scratch_(std::make_unique<std::uint8_t[]>(scratch_bytes)),
-      events_(std::make_unique<epoll_event[]>(events_per_round_max)) {
+      events_(std::make_unique<epoll_event[]>(events_per_round_max)),
+      lobby_(lobby_options(limits, core_count)),
+      handshake_rate_(handshake_rate(limits)) {
   SKERRY_ASSERT(epoll_ >= 0);
 }
 
@@ -58,12 +76,27 @@ void Traffic::watch_listener(int descriptor, std::uint32_t index, bool on) {
   ::epoll_ctl(epoll_, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, descriptor, &event);
 }
 
-Connection& Traffic::add(std::unique_ptr<Connection> connection, SteadyTime deadline) {
+void Traffic::begin_turn(Now now) noexcept {
+  turn_ = now.steady;
+  counters_.unattached.set(lobby_.size());
+  counters_.handshakes_waiting.set(lobby_.in_line());
+  counters_.handshakes_open.set(lobby_.handshakes());
+}
+
+Connection& Traffic::add(std::unique_ptr<Connection> connection, SteadyTime deadline,
+                         std::optional<std::uint64_t> address) {
   ConnectionId id;
   Connection& added = table_.insert(std::move(connection), id);
   added.id_ = id;
+  added.connect_until_ = deadline;
+  if (address) {
+    lobby_.enter(id.slot, *address);
+  }
   epoll_event event{};
   added.interest_ = added.phase_ == Phase::authenticate ? 0 : interest_read;
+  if (added.phase_ == Phase::handshake) {
+    added.interest_ = interest_read | interest_hang_up;
+  }
   event.events = epoll_mask(added.interest_);
   event.data.u64 = pack(id);
   ::epoll_ctl(epoll_, EPOLL_CTL_ADD, added.stream_->descriptor(), &event);
@@ -76,13 +109,13 @@ Connection& Traffic::add(std::unique_ptr<Connection> connection, SteadyTime dead
 std::unique_ptr<Connection> Traffic::release(Connection& connection) {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.stream_->descriptor(), nullptr);
   deadlines_.clear(connection.id_.slot);
+  lobby_.leave(connection.id_.slot);
   counters_.connections_open.subtract();
   forget_memory(connection);
   return table_.remove(connection.id_);
 }
 
 void Traffic::serve(Round& round, Now now) {
-  handshakes_ = 0;
   round.listeners.clear();
   round.events = read_soon_.size();
   serve_pending(now);
@@ -121,20 +154,21 @@ void Traffic::on_event(const epoll_event& event, Now now) {
   if (connection == nullptr) {
     return;
   }
+  if (connection->phase_ == Phase::handshake) {
+    on_handshake_event(*connection, event.events, now);
+    return;
+  }
   if ((event.events & EPOLLIN) == 0 && (event.events & (EPOLLERR | EPOLLHUP)) != 0) {
     lost(*connection, now);
     return;
   }
   if ((event.events & EPOLLOUT) != 0) {
     connection->write_blocked_ = false;
-    if (connection->phase_ != Phase::handshake) {
-      mark_dirty(*connection);
-    }
+    mark_dirty(*connection);
   }
   const bool resume_read = connection->read_wants_write_ && (event.events & EPOLLOUT) != 0;
   switch (connection->phase_) {
     case Phase::handshake:
-      on_handshake(*connection, now);
       return;
     case Phase::connect:
     case Phase::attached:
@@ -149,34 +183,6 @@ void Traffic::on_event(const epoll_event& event, Now now) {
     case Phase::authenticate:
     case Phase::closing:
       update_interest(*connection);
-      return;
-  }
-}
-
-void Traffic::on_handshake(Connection& connection, Now now) {
-  if (++handshakes_ > handshakes_per_round_max) {
-    return;  // readiness is level-triggered: it comes back in the next round
-  }
-  const transport::IoResult result = connection.stream_->handshake();
-  switch (result.status) {
-    case transport::IoStatus::ok:
-      connection.phase_ = Phase::connect;
-      update_interest(connection);
-      if (connection.stream_->has_pending()) {
-        on_readable(connection, now);
-      }
-      return;
-    case transport::IoStatus::want_read:
-      update_interest(connection);
-      return;
-    case transport::IoStatus::want_write:
-      connection.write_blocked_ = true;
-      update_interest(connection);
-      return;
-    case transport::IoStatus::closed:
-    case transport::IoStatus::failed:
-      admission_->on_handshake_failed(connection);
-      lost(connection, now);
       return;
   }
 }
@@ -263,6 +269,7 @@ void Traffic::attach(Connection& connection, shard::Shard::SessionId session, Wa
   connection.session_ = session;
   connection.not_after_ = not_after;
   connection.decoder_.set_packet_size_max(limits_.packet_size_max);
+  lobby_.leave(connection.id_.slot);
   deadlines_.clear(connection.id_.slot);
   expire(connection, now);
   update_interest(connection);
@@ -293,6 +300,7 @@ void Traffic::set_not_after(Connection& connection, WallTime when) {
 
 void Traffic::wait_for_authenticator(Connection& connection) {
   connection.phase_ = Phase::authenticate;
+  lobby_.leave(connection.id_.slot);
   update_interest(connection);
 }
 
@@ -311,9 +319,12 @@ void Traffic::pause(Connection& connection, bool paused) {
 
 void Traffic::update_interest(Connection& connection) {
   bool reads = false;
+  const bool in_line = lobby_.is_in_line(connection.id_.slot);
+  const bool hang_up =
+      connection.phase_ == Phase::handshake && !lobby_.has_begun(connection.id_.slot);
   switch (connection.phase_) {
     case Phase::handshake:
-      reads = !connection.write_blocked_;
+      reads = !connection.write_blocked_ && !in_line;
       break;
     case Phase::connect:
     case Phase::draining:
@@ -328,7 +339,8 @@ void Traffic::update_interest(Connection& connection) {
   }
   const bool writes = connection.write_blocked_ || connection.read_wants_write_;
   const auto interest =
-      static_cast<std::uint8_t>((reads ? interest_read : 0) | (writes ? interest_write : 0));
+      static_cast<std::uint8_t>((reads ? interest_read : 0) | (writes ? interest_write : 0) |
+                                (hang_up ? interest_hang_up : 0));
   if (interest == connection.interest_) {
     return;
   }

@@ -7,14 +7,17 @@
 // only when the socket would block or the session pauses. Nothing here waits.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/counters.hpp"
 #include "net/connection_table.hpp"
 #include "net/deadline_heap.hpp"
+#include "net/lobby.hpp"
 #include "net/options.hpp"
 
 struct epoll_event;
@@ -25,7 +28,8 @@ class Admission;
 
 class Traffic {
  public:
-  Traffic(const Limits& limits, shard::Shard& shard, Counters& counters);
+  /// `core_count`: among how many the limits on who has not been let in yet are divided.
+  Traffic(const Limits& limits, std::uint16_t core_count, shard::Shard& shard, Counters& counters);
   ~Traffic();
   Traffic(const Traffic&) = delete;
   Traffic& operator=(const Traffic&) = delete;
@@ -43,7 +47,8 @@ class Traffic {
   void watch_listener(int descriptor, std::uint32_t index, bool on);
 
   /// Every turn begins with this.
-  void begin_turn(Now now) noexcept { turn_ = now.steady; }
+  void begin_turn(Now now) noexcept;
+  SteadyTime turn() const noexcept { return turn_; }
 
   /// What one look at the set has found.
   struct Round {
@@ -54,8 +59,20 @@ class Traffic {
   void serve(Round& round, Now now);
 
   /// Takes a new connection and begins to watch it; `deadline` ends it unless it is attached
-  /// before.
-  Connection& add(std::unique_ptr<Connection> connection, SteadyTime deadline);
+  /// before. `address`: a hash, for those who come from outside and are still to be let in.
+  Connection& add(std::unique_ptr<Connection> connection, SteadyTime deadline,
+                  std::optional<std::uint64_t> address = std::nullopt);
+
+  /// Is there no room for one more who has not been let in?
+  bool lobby_full() const noexcept { return lobby_.full(); }
+  /// Sends somebody away to make room for a newcomer of `address`. False: the newcomer should go.
+  bool make_room(std::uint64_t address);
+
+  /// Is there a TLS handshake to go on with, and time for it?
+  bool may_shake_hands(Now now) noexcept;
+  /// Goes on with TLS handshakes for a moment (half a millisecond, or one step). A turn of its own,
+  /// so that messages never wait for more than that.
+  void shake_hands(Now now);
 
   /// Takes the connection out for another core: it is not watched here any more.
   std::unique_ptr<Connection> release(Connection& connection);
@@ -92,7 +109,9 @@ class Traffic {
   /// turn.
   bool unfinished() const noexcept { return dirty_next_ < dirty_.size() || !read_soon_.empty(); }
 
-  SteadyTime next_deadline() const noexcept { return deadlines_.earliest(); }
+  SteadyTime next_deadline() const noexcept {
+    return std::min(deadlines_.earliest(), handshakes_again_);
+  }
   void on_timer(Now now);
 
   /// Ends all connections that have no session; those with one are the shard's to end.
@@ -107,7 +126,11 @@ class Traffic {
   static constexpr std::size_t scratch_bytes = 64 * 1024;
 
   void on_event(const epoll_event& event, Now now);
-  void on_handshake(Connection& connection, Now now);
+  void on_handshake_event(Connection& connection, std::uint32_t events, Now now);
+  void line_up(Connection& connection, Now now);
+  void handshake_step(Connection& connection, Now now);
+  void cut_stalled(Now now);
+  void shed(Connection& connection, ShedReason reason);
   void on_readable(Connection& connection, Now now);
   void serve_pending(Now now);
   void lost(Connection& connection, Now now);
@@ -139,9 +162,12 @@ class Traffic {
   std::vector<ConnectionId> read_soon_;
   std::unique_ptr<std::uint8_t[]> scratch_;
   std::unique_ptr<epoll_event[]> events_;
-  SteadyTime turn_{};             // when the last turn began
-  std::size_t lingering_ = 0;     // connections in closing and draining
-  std::uint32_t handshakes_ = 0;  // steps taken in this round
+  SteadyTime turn_{};          // when the last turn began
+  std::size_t lingering_ = 0;  // connections in closing and draining
+  Lobby lobby_;
+  const Rate handshake_rate_;  // microseconds a second
+  TokenBucket handshake_budget_;
+  SteadyTime handshakes_again_ = SteadyTime::max();  // when those in line are looked at again
 };
 
 }  // namespace skerry::net

@@ -113,6 +113,7 @@ void Traffic::begin_close(Connection& connection) {
   connection.session_ = 0;
   connection.attempt_.reset();
   connection.phase_ = Phase::closing;
+  lobby_.leave(connection.id_.slot);
   connection.read_wants_write_ = false;
   connection.spoke_ = connection.unsent_bytes() > 0;
   ++lingering_;
@@ -166,6 +167,7 @@ void Traffic::destroy(Connection& connection) {
     --lingering_;
   }
   deadlines_.clear(connection.id_.slot);
+  lobby_.leave(connection.id_.slot);
   counters_.connections_open.subtract();
   forget_memory(connection);
   // The last descriptor of a socket takes it out of the epoll set when it is closed.
@@ -178,6 +180,11 @@ void Traffic::on_timer(Now now) {
     Connection* const connection = table_.at_slot(*slot);
     switch (connection->phase_) {
       case Phase::handshake:
+        if (lobby_.is_in_line(*slot)) {
+          shed(*connection, ShedReason::waited);
+          break;
+        }
+        [[fallthrough]];
       case Phase::connect:
         admission_->on_slow_connect(*connection);
         lost(*connection, now);

@@ -9,18 +9,44 @@ namespace skerry::session {
 namespace {
 
 constexpr std::uint8_t publish_type = 3;
+constexpr std::uint8_t puback_type = 4;
+constexpr std::uint8_t pubcomp_type = 7;
 
 }  // namespace
 
 bool Session::on_frame(const mqtt::Frame& frame, Now now) {
   last_received_ = now.steady;
+  if (rate_ != nullptr && !count_rate(frame, now)) {
+    return false;
+  }
   const bool goes_on = handle_frame(frame, now);
   if (goes_on && link_->output().size() >= 2 * host_.limits().output_bytes_max) {
     // The peer asks and does not listen: what it still sends stays in its own buffers until it has
     // taken our answers. Twice the cap, since half of the output may be sent already.
-    set_paused(paused_by_host_, true, now);
+    set_pause(pause_by_answers, true, now);
   }
   return goes_on;
+}
+
+// Answers to what we have sent are free: their number is up to us. False: the connection has ended.
+bool Session::count_rate(const mqtt::Frame& frame, Now now) {
+  const int type = frame.first_byte >> 4;
+  if ((type >= puback_type && type <= pubcomp_type) ||
+      rate_->count(frame.whole.size(), now.steady)) {
+    return true;
+  }
+  if (rate_->policy() == RatePolicy::disconnect) {
+    host_.counters().rates_disconnected.add();
+    host_.end_connection(*this, mqtt::Reason::message_rate_too_high,
+                         "more was sent in a second than this client may", CloseCause::too_fast,
+                         now);
+    return false;
+  }
+  if (!held_by_rate()) {
+    host_.counters().rates_held.add();
+    set_pause(pause_by_rate, true, now);
+  }
+  return true;
 }
 
 bool Session::handle_frame(const mqtt::Frame& frame, Now now) {
@@ -158,7 +184,7 @@ void Session::handle_publish(mqtt::Publish& publish, Now now) {
                .counted = !keeps_id},
               now);
   if (acknowledgements_.size() >= acknowledgements_waiting_max) {
-    set_paused(paused_by_host_, true, now);
+    set_pause(pause_by_answers, true, now);
   }
 }
 

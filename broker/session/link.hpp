@@ -22,6 +22,7 @@ enum class CloseCause : std::uint8_t {
   server_shutdown,
   slow_consumer,
   storage_failure,
+  too_fast,  ///< sent more in a second than its limits allow
   // From here on the rights of the client have ended, and its will with them.
   not_authorized,  ///< what its policy took away, or credentials that are good no more
   expired,
@@ -59,6 +60,8 @@ constexpr const char* name_of(CloseCause cause) noexcept {
       return "slow_consumer";
     case CloseCause::storage_failure:
       return "storage_failure";
+    case CloseCause::too_fast:
+      return "message_rate_too_high";
     case CloseCause::not_authorized:
       return "not_authorized";
     case CloseCause::expired:

@@ -48,7 +48,10 @@ void Session::attach(Link& link, const ConnectionSettings& settings, std::string
   link_ = &link;
   settings_ = settings;
   open_ = false;
-  paused_by_host_ = paused_by_answers_ = false;
+  pauses_ = 0;
+  rate_ = RateMeter::is_needed(settings.rates)
+              ? std::make_unique<RateMeter>(settings.rates, now.steady)
+              : nullptr;
   resend_due_ = true;
   last_received_ = now.steady;
   acknowledge({.type = mqtt::PacketType::connack, .gate = gate, .frame = std::move(connack)}, now);
@@ -57,7 +60,8 @@ void Session::attach(Link& link, const ConnectionSettings& settings, std::string
 void Session::detach() {
   link_ = nullptr;
   open_ = false;
-  paused_by_host_ = paused_by_answers_ = false;
+  pauses_ = 0;
+  rate_.reset();
   acknowledgements_.reset();
   inbound_aliases_.reset();
   outbound_aliases_.reset();
@@ -82,24 +86,28 @@ SteadyTime Session::keep_alive_deadline() const noexcept {
 }
 
 bool Session::pause_reading(bool paused, Now now) {
-  if (paused_by_host_ == paused) {
+  if (((pauses_ & pause_by_host) != 0) == paused) {
     return false;
   }
-  set_paused(paused, paused_by_answers_, now);
+  set_pause(pause_by_host, paused, now);
   return true;
 }
 
-void Session::set_paused(bool by_host, bool by_answers, Now now) {
-  const bool was = paused_by_host_ || paused_by_answers_;
-  const bool will_be = by_host || by_answers;
+void Session::set_pause(Pause why, bool on, Now now) {
   if (link_ == nullptr) {
     return;
   }
-  paused_by_host_ = by_host;
-  paused_by_answers_ = by_answers;
-  if (was != will_be) {
+  const bool was = pauses_ != 0;
+  pauses_ = static_cast<std::uint8_t>(on ? pauses_ | why : pauses_ & ~why);
+  if (was != (pauses_ != 0)) {
     last_received_ = now.steady;  // the peer is not late while it was we who did not listen
-    link_->pause_reading(will_be);
+    link_->pause_reading(pauses_ != 0);
+  }
+}
+
+void Session::resume_rate(Now now) {
+  if (rate_resumes_at() <= now.steady) {
+    set_pause(pause_by_rate, false, now);
   }
 }
 
@@ -180,8 +188,9 @@ void Session::drain_acknowledgements(Now now) {
     write_acknowledgement(*next, now);
   }
   const bool heard = link_ != nullptr && link_->output().size() < host_.limits().output_bytes_max;
-  if (paused_by_answers_ && heard && acknowledgements_.size() < acknowledgements_waiting_max / 2) {
-    set_paused(paused_by_host_, false, now);
+  if ((pauses_ & pause_by_answers) != 0 && heard &&
+      acknowledgements_.size() < acknowledgements_waiting_max / 2) {
+    set_pause(pause_by_answers, false, now);
   }
 }
 

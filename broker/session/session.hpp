@@ -29,6 +29,7 @@
 #include "session/frame_cache.hpp"
 #include "session/host.hpp"
 #include "session/link.hpp"
+#include "session/rate_meter.hpp"
 
 namespace skerry::session {
 
@@ -53,6 +54,7 @@ struct ConnectionSettings {
   std::uint32_t maximum_packet_size = 0;  ///< of the client; 0: none
   std::uint16_t topic_alias_maximum = 0;  ///< of the client
   bool problem_information = true;        ///< may we send reason strings
+  RateLimits rates;                       ///< what the client may send
 };
 
 class Session {
@@ -129,10 +131,18 @@ class Session {
   bool pause_reading(bool paused, Now now);
   /// While we do not read, nobody is late: the keep-alive begins anew.
   void excuse_silence(Now now) noexcept {
-    if (paused_by_host_ || paused_by_answers_) {
+    if (pauses_ != 0) {
       last_received_ = now.steady;
     }
   }
+  /// Is the client not read because it sends too fast?
+  bool held_by_rate() const noexcept { return (pauses_ & pause_by_rate) != 0; }
+  /// When that ends; SteadyTime::max() when it is not so.
+  SteadyTime rate_resumes_at() const noexcept {
+    return held_by_rate() ? rate_->resumes_at() : SteadyTime::max();
+  }
+  /// Reads again when it is time.
+  void resume_rate(Now now);
 
   /// Does the client take a packet of this size [MQTT-3.1.2-24]?
   bool fits(std::size_t frame_bytes) const noexcept {
@@ -244,7 +254,10 @@ class Session {
   GateId pending_inbound(mqtt::PacketId packet_id) const noexcept;
   bool settle_inbound(GateId gate, GateResult result);
   bool refuse(Acknowledgement& waiting) const noexcept;
-  void set_paused(bool by_host, bool by_answers, Now now);
+  // Who wants nothing read from the peer: the host is behind, answers wait, the peer is too fast.
+  enum Pause : std::uint8_t { pause_by_host = 1, pause_by_answers = 2, pause_by_rate = 4 };
+  void set_pause(Pause why, bool on, Now now);
+  bool count_rate(const mqtt::Frame& frame, Now now);
   bool handle_frame(const mqtt::Frame& frame, Now now);
   void acknowledge(Acknowledgement acknowledgement, Now now);
   void drain_acknowledgements(Now now);
@@ -281,8 +294,7 @@ class Session {
   ConnectionSettings settings_;
   bool open_ = false;
   bool introduced_ = false;
-  bool paused_by_host_ = false;
-  bool paused_by_answers_ = false;
+  std::uint8_t pauses_ = 0;  ///< of Pause
   bool resend_due_ = false;  ///< something in flight may have to be written
   std::uint16_t last_packet_id_ = 0;
   std::uint16_t inbound_open_ = 0;  ///< QoS 1 and 2 of the client that are not acknowledged
@@ -304,6 +316,7 @@ class Session {
   std::vector<PendingInbound> inbound_pending_;  ///< those of them that are not stored yet
   std::vector<Subscription> subscriptions_;
   std::unique_ptr<StoredWill> will_;
+  std::unique_ptr<RateMeter> rate_;  ///< null without limits
   std::unique_ptr<InboundAliases> inbound_aliases_;
   std::unique_ptr<OutboundAliases> outbound_aliases_;
 };

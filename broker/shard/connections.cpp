@@ -192,7 +192,8 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
       .send_window = std::min(connect.receive_maximum, cap.inflight_max),
       .maximum_packet_size = connect.maximum_packet_size,
       .topic_alias_maximum = connect.topic_alias_maximum,
-      .problem_information = connect.request_problem_information};
+      .problem_information = connect.request_problem_information,
+      .rates = request.rates};
   GateId gate;
   if (session.persistent() || session.durable_id() != DurableId{}) {
     // A client may rely on a new session once it hears of it; one that was there already is on

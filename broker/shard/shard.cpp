@@ -55,7 +55,11 @@ bool Shard::on_frame(SessionId id, const mqtt::Frame& frame, Now now) {
   if (session == nullptr || !session->connected()) {
     return false;
   }
-  return session->on_frame(frame, now);
+  const bool goes_on = session->on_frame(frame, now);
+  if (goes_on && session->held_by_rate()) {
+    impl_->arm(*session);
+  }
+  return goes_on;
 }
 
 void Shard::on_violation(SessionId id, mqtt::Violation violation, Now now) {

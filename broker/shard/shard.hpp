@@ -82,6 +82,7 @@ struct ConnectRequest {
   std::string client_id;      ///< as in the packet, or assigned when that was empty
   bool client_id_assigned = false;
   std::string peer_address;
+  RateLimits rates;
 };
 
 /// The half of a session key that places it: `owner` NUL `client id`.

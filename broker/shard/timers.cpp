@@ -17,8 +17,8 @@ constexpr Seconds sweep_every{1};
 }  // namespace
 
 void Shard::Impl::arm(Session& session) {
-  const SteadyTime due =
-      std::min({session.keep_alive_deadline(), session.expires_at, session.will_due_at});
+  const SteadyTime due = std::min({session.keep_alive_deadline(), session.expires_at,
+                                   session.will_due_at, session.rate_resumes_at()});
   if (due < session.timer_armed_at) {
     session.timer_armed_at = due;
     timers.add(due, session.id());
@@ -87,6 +87,7 @@ void Shard::Impl::on_timer(Now now) {
 
 void Shard::Impl::check_session(Session& session, Now now) {
   session.excuse_silence(now);
+  session.resume_rate(now);
   if (session.keep_alive_deadline() <= now.steady) {  // [MQTT-3.1.2-22]
     counters().keep_alive_timeouts.add();
     end_connection(session, mqtt::Reason::keep_alive_timeout,

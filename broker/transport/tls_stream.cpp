@@ -25,11 +25,7 @@ constexpr std::size_t record_bytes_max = 16 * 1024;
 class TlsStream final : public Stream {
  public:
   TlsStream(int descriptor, std::shared_ptr<const TlsContext> context)
-      : context_(std::move(context)), ssl_(SSL_new(context_->native())), descriptor_(descriptor) {
-    SKERRY_ASSERT(ssl_ != nullptr && SSL_set_fd(ssl_, descriptor) == 1);
-    SSL_set_accept_state(ssl_);
-    SSL_set_read_ahead(ssl_, 1);
-  }
+      : context_(std::move(context)), descriptor_(descriptor) {}
   ~TlsStream() override {
     SSL_free(ssl_);
     ::close(descriptor_);
@@ -41,13 +37,16 @@ class TlsStream final : public Stream {
     if (failed_) {
       return {IoStatus::failed, 0};
     }
+    if (ssl_ == nullptr) {
+      begin();
+    }
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_);
     return result == 1 ? IoResult{} : failure(result);
   }
 
   IoResult read(std::span<std::uint8_t> buffer) override {
-    if (failed_) {
+    if (failed_ || ssl_ == nullptr) {
       return {IoStatus::failed, 0};
     }
     std::size_t total = 0;
@@ -65,7 +64,7 @@ class TlsStream final : public Stream {
   }
 
   IoResult write(Bytes bytes) override {
-    if (failed_) {
+    if (failed_ || ssl_ == nullptr) {
       return {IoStatus::failed, 0};
     }
     std::size_t total = 0;
@@ -83,12 +82,14 @@ class TlsStream final : public Stream {
     return {IoStatus::ok, total};
   }
 
-  bool has_pending() const noexcept override { return !failed_ && SSL_has_pending(ssl_) == 1; }
+  bool has_pending() const noexcept override {
+    return !failed_ && ssl_ != nullptr && SSL_has_pending(ssl_) == 1;
+  }
 
   void shutdown() noexcept override {
     // After a fatal error the library forbids a close_notify; before the end of the handshake there
     // is nothing to close.
-    if (!failed_ && SSL_is_init_finished(ssl_) == 1) {
+    if (!failed_ && ssl_ != nullptr && SSL_is_init_finished(ssl_) == 1) {
       ERR_clear_error();
       SSL_shutdown(ssl_);
     }
@@ -96,13 +97,13 @@ class TlsStream final : public Stream {
   }
 
   std::vector<std::string> peer_certificates() const override {
-    return peer_certificate_chain(ssl_);
+    return ssl_ == nullptr ? std::vector<std::string>{} : peer_certificate_chain(ssl_);
   }
 
   void forget_peer() noexcept override {
     // The library keeps the parsed certificate as long as the connection lives. Its names and
     // extensions go; replacing the key as well would cost more time than it is worth.
-    X509* const certificate = SSL_get0_peer_certificate(ssl_);
+    X509* const certificate = ssl_ == nullptr ? nullptr : SSL_get0_peer_certificate(ssl_);
     if (certificate == nullptr) {
       return;
     }
@@ -117,7 +118,7 @@ class TlsStream final : public Stream {
   }
 
   std::string error() const override {
-    const long verified = SSL_get_verify_result(ssl_);
+    const long verified = ssl_ == nullptr ? X509_V_OK : SSL_get_verify_result(ssl_);
     if (verified != X509_V_OK) {
       return std::string("client certificate: ") + X509_verify_cert_error_string(verified);
     }
@@ -131,6 +132,15 @@ class TlsStream final : public Stream {
   int descriptor() const noexcept override { return descriptor_; }
 
  private:
+  // Not before somebody wants the handshake: who waits for it, or never speaks, costs a socket
+  // only.
+  void begin() {
+    ssl_ = SSL_new(context_->native());
+    SKERRY_ASSERT(ssl_ != nullptr && SSL_set_fd(ssl_, descriptor_) == 1);
+    SSL_set_accept_state(ssl_);
+    SSL_set_read_ahead(ssl_, 1);
+  }
+
   IoResult failure(int result) noexcept {
     const int system_error = errno;
     switch (SSL_get_error(ssl_, result)) {
@@ -153,7 +163,7 @@ class TlsStream final : public Stream {
   }
 
   std::shared_ptr<const TlsContext> context_;
-  SSL* ssl_;
+  SSL* ssl_ = nullptr;  // null until the handshake begins
   unsigned long tls_error_ = 0;
   int descriptor_;
   int system_error_ = 0;

@@ -81,14 +81,18 @@ std::size_t read_packet(std::string_view bytes, int version, Packet& packet) {
   return at + length;
 }
 
-void append_connect(std::string& out, std::string_view client_id, int version) {
+void append_connect(std::string& out, std::string_view client_id, int version,
+                    std::uint32_t expiry_seconds) {
   std::string body;
   append_text(body, "MQTT");
   body.push_back(static_cast<char>(version));
   body.push_back(0x02);  // clean start
   append_two(body, 0);
   if (version == 5) {
-    body.push_back(0);
+    body.push_back(5);  // bytes of properties: Session Expiry Interval
+    body.push_back(0x11);
+    append_two(body, expiry_seconds >> 16);
+    append_two(body, expiry_seconds & 0xFFFF);
   }
   append_text(body, client_id);
   append_frame(out, 0x10, body);

@@ -31,7 +31,9 @@ struct Packet {
 /// Cuts the first packet of `bytes`. Returns its size, 0 when it is not complete.
 std::size_t read_packet(std::string_view bytes, int version, Packet& packet);
 
-void append_connect(std::string& out, std::string_view client_id, int version);
+/// Clean start. `expiry_seconds` (5 only): the session outlives its connection for so long.
+void append_connect(std::string& out, std::string_view client_id, int version,
+                    std::uint32_t expiry_seconds = 0);
 void append_subscribe(std::string& out, std::string_view filter, int qos, int version);
 void append_acknowledgement(std::string& out, Kind kind, std::uint16_t packet_id);
 

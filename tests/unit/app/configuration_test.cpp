@@ -60,6 +60,35 @@ const Mistake mistakes[] = {
      "s.yaml:1: limits.connect_timeout must be a duration such as 100ms, 10s or 30d, not \"10\""},
     {"limits: {connect_timeout: 1h}",
      "s.yaml:1: limits.connect_timeout must be between 100ms and 10min"},
+    {"limits: {address_bits_v4: 33}", "s.yaml:1: limits.address_bits_v4 must be between 0 and 32"},
+    {"limits: {address_bits_v6: 129}",
+     "s.yaml:1: limits.address_bits_v6 must be between 0 and 128"},
+    {"limits: {handshake_cpu_percent: 0}",
+     "s.yaml:1: limits.handshake_cpu_percent must be between 1 and 100"},
+    {"limits: {handshake_cpu_percent: 60%}",
+     "s.yaml:1: limits.handshake_cpu_percent must be a whole number, not \"60%\""},
+    {"limits: {address_accepts_burst: 0}",
+     "s.yaml:1: limits.address_accepts_burst must be between 1 and 10000000"},
+    {"limits: {unattached_max: 0}",
+     "s.yaml:1: limits.unattached_max must be between 1 and 10000000"},
+    {"limits: {handshakes_max: 0}",
+     "s.yaml:1: limits.handshakes_max must be between 1 and 1000000"},
+    {"limits: {handshake_wait_max: 30}",
+     "s.yaml:1: limits.handshake_wait_max must be a duration such as 100ms, 10s or 30d, not "
+     "\"30\""},
+    {"limits: {connects_per_minute: -1}",
+     "s.yaml:1: limits.connects_per_minute must be a whole number, not \"-1\""},
+    {"limits: {messages_per_second: fast}",
+     "s.yaml:1: limits.messages_per_second must be a whole number, not \"fast\""},
+    {"limits: {bytes_per_second: 1MB}",
+     "s.yaml:1: limits.bytes_per_second must be a size such as 64KiB or 2MiB, not \"1MB\""},
+    {"limits: {rate_policy: drop}",
+     "s.yaml:1: limits.rate_policy must be one of hold, disconnect, not \"drop\""},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', limits: {packet_size_max: 1KiB}}",
+     "s.yaml:2: unknown key \"packet_size_max\" in listeners[0].limits; known keys are "
+     "connections_max, messages_per_second, bytes_per_second, rate_policy"},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', limits: {connections_max: many}}",
+     "s.yaml:2: listeners[0].limits.connections_max must be a whole number, not \"many\""},
     {"listeners: []", "s.yaml:1: listeners must be a list of at least one listener"},
     {"listeners:\n  - {name: a}", "s.yaml:2: listeners[0].bind is missing"},
     {"listeners:\n  - {bind: 'a'}", "s.yaml:2: listeners[0].name is missing"},
@@ -157,6 +186,36 @@ TEST_CASE("the default configuration survives being printed and read") {
   CHECK(configuration_text(parse_configuration(text, "default")) == text);
   CHECK(configuration_text(parse_configuration("", "empty")) == text);
   CHECK(configuration_text(parse_configuration("# nothing\n", "comment")) == text);
+}
+
+TEST_CASE("limits of the doors and of what a client may send, and those of one listener") {
+  const Configuration configuration = parse_configuration(R"(
+limits: {bytes_per_second: 64KiB, handshake_cpu_percent: 25, handshake_wait_max: 5s,
+         address_bits_v4: 24, accepts_per_second: 0, connects_per_minute: 30}
+listeners:
+  - name: local
+    bind: 127.0.0.1:1883
+    limits: {connections_max: 50, messages_per_second: 10, rate_policy: disconnect}
+  - {name: other, bind: '127.0.0.1:1884', limits: {connections_max: 5}}
+)",
+                                                          "doors");
+  const Limits& limits = configuration.limits;
+  CHECK(limits.rates.bytes_per_second == 64 * 1024);
+  CHECK(limits.rates.messages_per_second == 0);
+  CHECK(limits.handshake_cpu_percent == 25);
+  CHECK(limits.handshake_wait_max == std::chrono::seconds(5));
+  CHECK(limits.address_bits_v4 == 24);
+  CHECK(limits.accepts_per_second == 0);
+  CHECK(limits.connects_per_minute == 30);
+  const ListenerLimits& own = configuration.listeners[0].limits;
+  CHECK(own.connections_max == 50);
+  REQUIRE(own.rates);
+  CHECK(own.rates->messages_per_second == 10);
+  CHECK(own.rates->bytes_per_second == 64 * 1024);  // as for all
+  CHECK(own.rates->policy == RatePolicy::disconnect);
+  CHECK(!configuration.listeners[1].limits.rates);
+  const std::string text = configuration_text(configuration);
+  CHECK(configuration_text(parse_configuration(text, "printed")) == text);
 }
 
 TEST_CASE("a full configuration survives being printed and read") {

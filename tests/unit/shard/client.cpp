@@ -119,6 +119,7 @@ bool Client::connect(const ConnectOptions& options) {
   request.identity.name = owner.substr(owner.find(':') + 1);
   request.client_id = client_id;
   request.peer_address = "192.0.2.1:1";
+  request.rates = options.rates;
   mqtt::encode(connect, version, request.connect_frame);
   world.turn(core,
              [&](Shard& shard) { session_ = shard.open(std::move(request), *link_, world.now()); });

@@ -75,6 +75,7 @@ struct ConnectOptions {
   std::optional<mqtt::Will> will;
   plugin::PolicyKind policy = plugin::PolicyKind::open;
   std::string serial;  ///< of a certificate; its key is called "key-" and this
+  RateLimits rates;    ///< of the listener
 };
 
 struct PublishOptions {
