@@ -278,8 +278,10 @@ void Admission::on_violation(Connection& connection, const mqtt::Violation& viol
 }
 
 void Admission::on_handshake_failed(const Connection& connection) {
+  const std::string why = connection.stream_->error();
   log_peer(log_information, "tls_handshake_failed",
-           peer_address_of(connection.stream_->descriptor()), connection.stream_->error());
+           peer_address_of(connection.stream_->descriptor()),
+           why.empty() ? "the peer has hung up" : why);
 }
 
 void Admission::on_slow_connect(const Connection& connection) {
