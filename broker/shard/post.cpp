@@ -11,6 +11,12 @@ namespace {
 /// Rounds of mail to oneself in one turn; what is left waits for the next.
 constexpr int own_mail_rounds = 8;
 
+/// Has a QoS 2 message waited for another core to store what it keeps retained?
+bool holds_back_packet_id(const Gate* gate) noexcept {
+  return gate != nullptr && gate->publication && gate->publication->ticket == 0 &&
+         gate->publication->packet_id_owner != DurableId{};
+}
+
 }  // namespace
 
 CoreIndex Shard::Impl::owner_of(std::string_view name) const noexcept {
@@ -47,7 +53,12 @@ void Shard::Impl::receive(CoreIndex from, Mail& item, Now now) {
         } else if constexpr (std::is_same_v<Kind, mail::RetainedSlice>) {
           deliver_retained(mail, now);
         } else if constexpr (std::is_same_v<Kind, mail::Done>) {
-          arrive(mail.gate, mail.status != storage::StatusCode::ok, now);
+          if (mail.status == storage::StatusCode::ok &&
+              holds_back_packet_id(gates.find(mail.gate))) {
+            on_matched({.gate = mail.gate, .recipients = {}}, from, now);
+          } else {
+            arrive(mail.gate, mail.status != storage::StatusCode::ok, now);
+          }
         } else if constexpr (std::is_same_v<Kind, mail::GroupMember>) {
           on_group_member(from, mail, now);
         } else if constexpr (std::is_same_v<Kind, mail::GroupDeliver>) {

@@ -249,6 +249,11 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
   if (twice && keeps_id && from != nullptr && from->durable_id() != DurableId{}) {
     publication->packet_id_owner = from->durable_id();
     publication->packet_id = flow.publish.packet_id;
+    // Once the packet id is on disk a resend is not routed again, so what another core keeps
+    // retained has to be there before.
+    if (flow.publish.retain && owner_of(flow.publish.topic) != options.index) {
+      ++publication->answers_missing;
+    }
   }
   std::vector<Recipient> recipients;
   append_recipients(flow.publish.qos, recipients);

@@ -27,6 +27,7 @@ class Device {
     std::string payload;
     mqtt::Qos qos;
     bool released = false;
+    bool retain = false;
   };
 
   void connect(const ConnectOptions& options = persistent) {
@@ -34,12 +35,13 @@ class Device {
     client.connect(options);
   }
 
-  void publish(std::string topic, std::string payload, mqtt::Qos qos) {
+  void publish(std::string topic, std::string payload, mqtt::Qos qos, bool retain = false) {
     if (qos == q0) {
       client.publish(topic, payload);
       return;
     }
-    Sent& sent = open.emplace_back(Sent{free_id(), std::move(topic), std::move(payload), qos});
+    Sent& sent = open.emplace_back(
+        Sent{free_id(), std::move(topic), std::move(payload), qos, false, retain});
     client.send(packet_of(sent, false));
   }
 
@@ -81,6 +83,7 @@ class Device {
     publish.topic = sent.topic;
     publish.payload = as_bytes(sent.payload);
     publish.qos = sent.qos;
+    publish.retain = sent.retain;
     publish.dup = again;
     publish.packet_id.value = sent.packet_id;
     return publish;
