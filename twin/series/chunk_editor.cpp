@@ -76,6 +76,18 @@ std::optional<ChunkEditor::Found> ChunkEditor::find_behind(SamplePlace place) {
   return std::nullopt;
 }
 
+/// Decodes the chunk on which the iterator stands. One that cannot be stays where it is, and is
+/// from then on as if not there: it must not keep what comes after it from being stored.
+bool ChunkEditor::decode(const Found& chunk, std::vector<StoredSample>& samples) {
+  if (decode_chunk(chunks_->value(), parts_.workspace, samples)) {
+    return true;
+  }
+  samples.clear();
+  count(parts_.statistics.records_damaged);
+  gone_.emplace_back(chunk.place, chunk.place);
+  return false;
+}
+
 void ChunkEditor::remove(SamplePlace place) {
   parts_.batch.erase(Family::series_chunks, chunk_key(prefix_, place));
   gone_.emplace_back(place, place);
@@ -96,9 +108,7 @@ Status ChunkEditor::erase(TimeRange range) {
       first_whole = first_whole.value_or(place);
       last_whole = place;
     } else if (found->header.last >= range.from) {
-      if (Status failed = cut(*found, range); !failed.ok()) {
-        return failed;
-      }
+      cut(*found, range);
     }
     found = find_behind(place);
   }
@@ -110,19 +120,31 @@ Status ChunkEditor::erase(TimeRange range) {
   return status();
 }
 
-/// Takes the chunk on which the iterator stands apart and keeps what lies outside of the range.
-Status ChunkEditor::cut(const Found& chunk, TimeRange range) {
+/// Takes the chunk on which the iterator stands apart and keeps what lies outside of the range. Of
+/// one that cannot be read nobody can tell what lies where: all of it goes, as was asked for.
+void ChunkEditor::cut(const Found& chunk, TimeRange range) {
   std::vector<StoredSample> samples;
-  if (!decode_chunk(chunks_->value(), parts_.workspace, samples)) {
-    return damaged_status();
-  }
+  decode(chunk, samples);
   for (StoredSample& sample : samples) {
     if (!range.holds(sample.timestamp)) {
       left_over_.push_back(std::move(sample));
     }
   }
   remove(chunk.place);
-  return {};
+}
+
+/// The chunk that samples from `place` on join, with its samples in `base`.
+std::optional<ChunkEditor::Found> ChunkEditor::find_to_join(SamplePlace place,
+                                                            std::vector<StoredSample>& base) {
+  for (auto found = find_before(place); found; found = find_before(place)) {
+    if (found->header.last < place.timestamp && found->header.totals.count >= chunk_samples_small) {
+      return std::nullopt;
+    }
+    if (decode(*found, base)) {
+      return found;
+    }
+  }
+  return std::nullopt;
 }
 
 Status ChunkEditor::add(std::vector<StoredSample> samples) {
@@ -135,13 +157,8 @@ Status ChunkEditor::add(std::vector<StoredSample> samples) {
   std::size_t at = 0;
   while (at < samples.size()) {
     const SamplePlace place = place_of(samples[at]);
-    const auto before = find_before(place);
     std::vector<StoredSample> base;
-    const bool joins = before && (before->header.last >= place.timestamp ||
-                                  before->header.totals.count < chunk_samples_small);
-    if (joins && !decode_chunk(chunks_->value(), parts_.workspace, base)) {
-      return damaged_status();
-    }
+    const auto before = find_to_join(place, base);
     const auto behind = find_behind(place);
     std::size_t end = samples.size();
     if (behind) {
@@ -154,7 +171,7 @@ Status ChunkEditor::add(std::vector<StoredSample> samples) {
         ++end;
       }
     }
-    if (joins) {
+    if (before) {
       remove(before->place);
       count(parts_.statistics.chunks_rewritten);
     }
@@ -217,9 +234,7 @@ Result<std::vector<StoredSample>, Status> ChunkEditor::samples(TimeRange range) 
     found = find_behind({range.from, 0});
   }
   while (found && found->place.timestamp <= range.to) {
-    if (!decode_chunk(chunks_->value(), parts_.workspace, decoded)) {
-      return damaged_status();
-    }
+    decode(*found, decoded);
     take(decoded);
     found = find_behind(found->place);
   }
@@ -243,14 +258,15 @@ Result<std::optional<StoredSample>, Status> ChunkEditor::newest() {
   if (!written_.empty()) {
     newest = written_.rbegin()->second.back();
   }
-  const auto found = find_before({INT64_MAX, UINT64_MAX});
-  if (found && (!newest || newest->timestamp <= found->header.last)) {
+  constexpr SamplePlace end{INT64_MAX, UINT64_MAX};
+  for (auto found = find_before(end); found && (!newest || newest->timestamp <= found->header.last);
+       found = find_before(end)) {
     std::vector<StoredSample> samples;
-    if (!decode_chunk(chunks_->value(), parts_.workspace, samples)) {
-      return damaged_status();
-    }
-    if (!newest || is_before(*newest, samples.back())) {
-      newest = samples.back();
+    if (decode(*found, samples)) {
+      if (!newest || is_before(*newest, samples.back())) {
+        newest = samples.back();
+      }
+      break;
     }
   }
   if (Status failed = status(); !failed.ok()) {

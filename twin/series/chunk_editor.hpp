@@ -58,7 +58,9 @@ class ChunkEditor {
   bool is_gone(SamplePlace place) const;
   std::optional<Found> find_before(SamplePlace place);
   std::optional<Found> find_behind(SamplePlace place);
-  storage::Status cut(const Found& chunk, TimeRange range);
+  bool decode(const Found& chunk, std::vector<StoredSample>& samples);
+  void cut(const Found& chunk, TimeRange range);
+  std::optional<Found> find_to_join(SamplePlace place, std::vector<StoredSample>& base);
   storage::Status add_run(std::vector<StoredSample> run, const std::optional<Found>& before,
                           bool is_last);
   void remove(SamplePlace place);

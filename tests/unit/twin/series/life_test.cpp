@@ -221,6 +221,51 @@ TEST_CASE("what was not written shows nowhere; a seal that fails is done again")
   CHECK(latest->items.at(0).sample.timestamp == 1);
 }
 
+/// Cuts the end off every chunk there is, which leaves their heads as they are.
+std::size_t damage_chunks(World& world) {
+  Batch batch;
+  std::size_t damaged = 0;
+  const auto chunks = world.kv->scan(Family::series_chunks, {});
+  for (chunks->seek_first(); chunks->valid(); chunks->next(), ++damaged) {
+    const std::string_view value = chunks->value();
+    batch.put(Family::series_chunks, std::string(chunks->key()),
+              std::string(value.substr(0, value.size() - 1)));
+  }
+  REQUIRE(world.kv->write(batch, true).ok());
+  return damaged;
+}
+
+TEST_CASE("a damaged chunk does not keep what comes after it from being sealed") {
+  World world;
+  world.put("d",
+            {{"t", start_time, std::int64_t{1}, 0}, {"t", start_time + 50, std::int64_t{2}, 0}});
+  REQUIRE(world.store->seal_all().ok());
+  REQUIRE(damage_chunks(world) == 1);
+  // Behind the chunk, which is small enough to be joined, and in its middle.
+  world.put("d", {{"t", start_time + 100, std::int64_t{3}, 0}});
+  CHECK(world.store->seal_all().ok());
+  world.put("d", {{"t", start_time + 25, std::int64_t{4}, 0}});
+  CHECK(world.store->seal_all().ok());
+  CHECK(world.store->statistics().unsealed_samples == 0);
+  CHECK(world.store->statistics().records_damaged > 0);
+  SeriesQuery behind;
+  behind.device = "d";
+  behind.from = start_time + 60;
+  const auto page = world.store->query(behind);
+  REQUIRE(page.has_value());
+  REQUIRE(page->series.size() == 1);
+  CHECK(page->series[0].samples.size() == 1);
+  SeriesQuery all;
+  all.device = "d";
+  CHECK(world.store->query(all).has_error());
+  // Erasing a part of it takes it away.
+  Batch batch;
+  world.store->erase({"d", "t", start_time, start_time + 10}, batch);
+  REQUIRE(world.kv->write(batch, true).ok());
+  CHECK(world.store->seal_all().ok());
+  CHECK(world.samples("d", "t").size() == 2);
+}
+
 TEST_CASE("a series that is erased leaves no record behind") {
   World world;
   for (int i = 0; i < 1'000; ++i) {
