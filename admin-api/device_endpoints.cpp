@@ -78,7 +78,7 @@ awaitable<http::Response> DeviceHandlers::show(const http::Request& request) {
     co_return device_not_found(id);
   }
   const std::string_view if_none_match = request.header("if-none-match");
-  if (!if_none_match.empty() && if_match_holds(if_none_match, etag_of(*device))) {
+  if (!if_none_match.empty() && if_none_match_names(if_none_match, etag_of(*device))) {
     http::Response response;
     response.status = 304;
     response.headers.emplace_back("ETag", etag_of(*device));
@@ -114,7 +114,7 @@ awaitable<http::Response> DeviceHandlers::replace(const http::Request& request) 
   body->id = id;
   const std::string_view if_none_match = request.header("if-none-match");
   const auth::DevicePointer device = services_->registry.find(id);
-  if (device && !if_none_match.empty() && if_match_holds(if_none_match, etag_of(*device))) {
+  if (device && !if_none_match.empty() && if_none_match_names(if_none_match, etag_of(*device))) {
     co_return http::problem(412, "device_exists", "there is a device \"" + id + "\" already");
   }
   if (!device && request.header("if-match").empty()) {

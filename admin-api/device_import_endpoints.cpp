@@ -343,7 +343,19 @@ awaitable<Response> export_devices(Services services, const http::Request& reque
     co_return http::problem(406, "not_acceptable", "an export is application/x-ndjson or text/csv");
   }
   const auto run = std::make_shared<Export>(services, is_csv, state);
-  if (!run->collect_columns()) {
+  // A walk over all devices, which is too long for the loop.
+  const auto collect = [run] { return run->collect_columns() ? 1 : 0; };
+  const auto busy = [] { return -1; };
+  int collected = 1;
+  if (is_csv) {
+    collected = co_await http::run_blocking<int>(services->readers, collect, busy);
+  }
+  if (collected < 0) {
+    Response response = http::problem(503, "server_busy", "too many questions at once");
+    response.headers.emplace_back("Retry-After", "1");
+    co_return response;
+  }
+  if (collected == 0) {
     co_return http::problem(409, "too_many_columns",
                             "the devices have more attributes than a CSV file may have columns (" +
                                 std::to_string(export_columns_max) +

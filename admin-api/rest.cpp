@@ -93,22 +93,39 @@ http::Response page_response(const http::Request& request, boost::json::array it
   return response;
 }
 
-bool if_match_holds(std::string_view if_match, std::string_view etag) {
-  while (!if_match.empty()) {
-    const std::size_t end = std::min(if_match.find(','), if_match.size());
-    std::string_view candidate = if_match.substr(0, end);
-    if_match.remove_prefix(std::min(end + 1, if_match.size()));
+namespace {
+
+/// Does one tag of the list, or "*", fulfil `fits`? None of ours holds a comma.
+template <typename Fits>
+bool any_tag(std::string_view list, Fits fits) {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    std::string_view candidate = list.substr(0, end);
+    list.remove_prefix(std::min(end + 1, list.size()));
     while (!candidate.empty() && (candidate.front() == ' ' || candidate.front() == '\t')) {
       candidate.remove_prefix(1);
     }
     while (!candidate.empty() && (candidate.back() == ' ' || candidate.back() == '\t')) {
       candidate.remove_suffix(1);
     }
-    if (candidate == "*" || candidate == etag) {
+    if (candidate == "*" || fits(candidate)) {
       return true;
     }
   }
   return false;
+}
+
+}  // namespace
+
+bool if_match_holds(std::string_view if_match, std::string_view etag) {
+  return any_tag(if_match, [etag](std::string_view tag) { return tag == etag; });
+}
+
+bool if_none_match_names(std::string_view if_none_match, std::string_view etag) {
+  return any_tag(if_none_match, [etag](std::string_view tag) {
+    tag.remove_prefix(tag.starts_with("W/") ? 2 : 0);
+    return tag == etag;
+  });
 }
 
 http::Response storage_problem(const storage::Status& status) {

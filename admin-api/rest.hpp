@@ -58,6 +58,10 @@ std::optional<std::string> cut_page(std::vector<Item>& found, const Page& page,
 /// "*" or a list with this tag.
 bool if_match_holds(std::string_view if_match, std::string_view etag);
 
+/// True when an If-None-Match header names `etag` by weak comparison (section 13.1.2): on the way a
+/// cache or a compressing proxy may have made the tag a weak one.
+bool if_none_match_names(std::string_view if_none_match, std::string_view etag);
+
 /// 503 or 507 for what storage could not do.
 http::Response storage_problem(const storage::Status& status);
 

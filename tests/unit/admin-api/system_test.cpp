@@ -191,6 +191,9 @@ TEST_CASE("times, cursors and entity tags are read and written exactly") {
   CHECK(if_match_holds("\"0\" , \"1\"", "\"1\""));
   CHECK_FALSE(if_match_holds("W/\"1\"", "\"1\""));
   CHECK_FALSE(if_match_holds("", "\"1\""));
+  CHECK(if_none_match_names("*", "\"1\""));
+  CHECK(if_none_match_names("\"0\", W/\"1\"", "\"1\""));
+  CHECK_FALSE(if_none_match_names("W/\"10\"", "\"1\""));
 }
 
 TEST_CASE("one client is disconnected, one session removed, by names with any character") {
