@@ -48,10 +48,16 @@ void add(Session& session, const AddOptions& options) {
   boost::json::value device;
   try {
     device = api.call("POST", "/api/v1/devices", &body);
-  } catch (const Failure&) {
-    if (!made.empty()) {
-      unlink(made.c_str());  // a key that nobody knows must not stand in the way of the next try
+  } catch (const Failure& failure) {
+    if (made.empty()) {
+      throw;
     }
+    // The device may have been registered and only the answer lost: then this is its one key.
+    if (failure.exit_code == exit_unreachable) {
+      throw Failure(std::string{failure.what()} + "; the key is kept, go on with --key " + made,
+                    failure.exit_code);
+    }
+    unlink(made.c_str());  // a key that nobody knows must not stand in the way of the next try
     throw;
   }
   if (session.output != Output::table) {
