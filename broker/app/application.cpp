@@ -126,9 +126,18 @@ void Application::Impl::on_signal(int number) {
   stop_timer.async_wait([this](const boost::system::error_code&) { io.stop(); });
 }
 
-void Application::Impl::reload_certificates() {
+/// Reads the certificates of all ports, or throws; show_certificates() then cannot fail.
+std::vector<TlsHolder::Context> Application::Impl::read_certificates() const {
+  std::vector<TlsHolder::Context> contexts;
   for (const auto& holder : tls) {
-    holder->reload();
+    contexts.push_back(holder->prepare());
+  }
+  return contexts;
+}
+
+void Application::Impl::show_certificates(std::vector<TlsHolder::Context> contexts) noexcept {
+  for (std::size_t port = 0; port < tls.size(); ++port) {
+    tls[port]->show(std::move(contexts[port]));
   }
 }
 
@@ -162,10 +171,18 @@ void Application::Impl::reissue_if_due() {
   }
   try {
     authority->issue_server_certificate({}, now);
-    reload_certificates();
     log.information("server_certificate_reissued", "the listeners show it from now on");
   } catch (const std::exception& error) {
     log.error("server_certificate_not_reissued", error.what());
+    return;
+  }
+  // One by one: a listener whose own files are broken must not keep the others from it.
+  for (const auto& holder : tls) {
+    try {
+      holder->show(holder->prepare());
+    } catch (const std::exception& error) {
+      log.error("certificate_not_shown", error.what());
+    }
   }
 }
 

@@ -105,7 +105,9 @@ plugin::Standing Application::Impl::service_standing(const plugin::Identity& ide
 
 std::optional<std::string> Application::Impl::reload(const auth::Actor& actor) {
   try {
+    // All is read before anything is changed: a mistake anywhere leaves everything as it was.
     const auto revoked = revocation_lists.read_again(read_clocks().wall);
+    auto certificates_read = read_certificates();
     if (!options.configuration_path.empty()) {
       Configuration fresh = load_configuration(options.configuration_path);
       // The listeners stay as they are, so what they are judged by must stay as well.
@@ -118,7 +120,7 @@ std::optional<std::string> Application::Impl::reload(const auth::Actor& actor) {
       policy.replace(std::move(fresh.authorization.policies));
       jwt.replace(std::move(issuers));
     }
-    reload_certificates();
+    show_certificates(std::move(certificates_read));
     revocation_lists.replace(revoked);
   } catch (const std::exception& error) {
     log.error("reload_failed", error.what());

@@ -108,7 +108,8 @@ struct Application::Impl {
   void log_audit_head(std::string_view event);
   void await_reissue();
   void reissue_if_due();
-  void reload_certificates();
+  std::vector<TlsHolder::Context> read_certificates() const;
+  void show_certificates(std::vector<TlsHolder::Context> contexts) noexcept;
   void stop();
 
   ApplicationOptions options;

@@ -4,11 +4,11 @@
 namespace skerry::app {
 
 TlsHolder::TlsHolder(std::function<transport::TlsOptions()> make) : make_(std::move(make)) {
-  reload();
+  show(prepare());
 }
 
-void TlsHolder::reload() {
-  context_.store(transport::TlsContext::make_server(make_()));
+TlsHolder::Context TlsHolder::prepare() const {
+  return transport::TlsContext::make_server(make_());
 }
 
 transport::TlsContextSource TlsHolder::source() const {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "transport/tls_context.hpp"
 
@@ -15,15 +16,19 @@ class TlsHolder {
   /// `make` gives the options of the moment (files are read there) or throws with one sentence.
   explicit TlsHolder(std::function<transport::TlsOptions()> make);
 
-  /// Makes the context anew. Throws like `make`; the old one then stays. One thread at a time.
-  void reload();
+  using Context = std::shared_ptr<const transport::TlsContext>;
+
+  /// A context of the moment, for show(). Throws like `make`. Apart, so that whoever has several
+  /// holders changes all or none.
+  Context prepare() const;
+  void show(Context context) noexcept { context_.store(std::move(context)); }
 
   /// For ServerOptions and Listener; the holder must outlive whoever uses it.
   transport::TlsContextSource source() const;
 
  private:
   std::function<transport::TlsOptions()> make_;
-  std::atomic<std::shared_ptr<const transport::TlsContext>> context_;
+  std::atomic<Context> context_;
 };
 
 }  // namespace skerry::app

@@ -327,6 +327,39 @@ class Policies(Wire):
         server.rest("POST", "/api/v1/system:reload")
         self.assertEqual(self.explain("publish", "site/north/x")["decision"], "allow")
 
+    async def test_a_listener_s_broken_certificate_changes_nothing_of_a_reload(self):
+        own = Server(listeners=[{"name": "lab", "transport": "tls", "policy": "lab",
+                                 "authentication": ["certificate"]}], start=False)
+        self.addCleanup(own.close)
+        key = pki.make_key()
+        certificate = own.directory / "lab.crt"
+        good = pki.make_certificate(key, "localhost").public_bytes(pki.PEM)
+        certificate.write_bytes(good)
+        (own.directory / "lab.key").write_bytes(pki.key_pem(key))
+        policies = own.directory / "plant.yaml"
+        policies.write_text(POLICIES)
+        own.configuration["authorization"] = {"policy_files": [str(policies)]}
+        own.configuration["listeners"][1]["tls"] = {
+            "certificate": str(certificate), "private_key": str(own.directory / "lab.key")}
+        own.start()
+
+        def decision():
+            question = {"device": "pump-7", "listener": "lab", "action": "publish",
+                          "topic": "site/north/x"}
+            return own.rest("POST", "/api/v1/policies:explain", question)["decision"]
+
+        own.rest("PUT", "/api/v1/devices/pump-7", {"tags": ["lab"], "attributes": {"site": "north"}})
+        self.assertEqual(decision(), "allow")
+        policies.write_text(POLICIES.replace("effect: allow", "effect: deny"))
+        certificate.write_bytes(b"no certificate")
+        with self.assertRaises(RestError) as caught:
+            own.rest("POST", "/api/v1/system:reload")
+        self.assertEqual(caught.exception.code, "configuration_invalid")
+        self.assertEqual(decision(), "allow")
+        certificate.write_bytes(good)
+        own.rest("POST", "/api/v1/system:reload")
+        self.assertEqual(decision(), "deny")
+
     def test_a_mistake_at_start_is_named_with_its_line(self):
         path = server.directory / "wrong.yaml"
         for text, wanted in (
