@@ -9,7 +9,7 @@ SEEDS ?= 2000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean
+.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean bench
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -94,6 +94,14 @@ series-bench:  ## the series store alone: samples per second, bytes per sample, 
 	@$(call configure,release)
 	@cmake --build build/release -j $(JOBS) --target skerry-series-bench
 	@build/release/bin/skerry-series-bench build/release/series-bench
+
+bench:  ## Skerry beside Mosquitto, NATS, RabbitMQ, Aedes and the relay; writes docs/performance.md
+	@scripts/install-dependencies build test bench
+	@$(call configure,release)
+	@cmake --build build/release -j $(JOBS) --target skerryd skerry-bench skerry-relay
+	@mkdir -p build/bench/npm && cp perf/compare/package.json build/bench/npm/
+	@npm install --prefix build/bench/npm --no-audit --no-fund --loglevel=error
+	@/usr/bin/python3 perf/compare/compare.py
 
 idle: build  ## memory per idle connection, plain and mutual TLS
 	@scripts/install-dependencies build test
