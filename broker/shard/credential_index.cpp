@@ -24,14 +24,25 @@ void CredentialIndex::remove(session::Session& session) {
   remove(session.identity().key_fingerprint, session);
 }
 
+CredentialIndex::Slot* CredentialIndex::find_slot(std::uint64_t hash) noexcept {
+  if (slots_.empty()) {
+    return nullptr;
+  }
+  std::size_t at = home(hash);
+  while (slots_[at].session != nullptr && slots_[at].hash != hash) {
+    at = home(at + 1);
+  }
+  return slots_[at].session == nullptr ? nullptr : &slots_[at];
+}
+
 session::Session* CredentialIndex::find(std::string_view credential) const noexcept {
   if (credential.empty() || slots_.empty()) {
     return nullptr;
   }
   const std::uint64_t hash = keyed_hash(key_, credential);
   for (std::size_t at = home(hash); slots_[at].session != nullptr; at = home(at + 1)) {
-    if (slots_[at].hash == hash && has(*slots_[at].session, credential)) {
-      return slots_[at].session;
+    if (slots_[at].hash == hash) {
+      return has(*slots_[at].session, credential) ? slots_[at].session : nullptr;
     }
   }
   return nullptr;
@@ -41,10 +52,17 @@ void CredentialIndex::add(std::string_view credential, session::Session& session
   if (credential.empty()) {
     return;
   }
+  const std::uint64_t hash = keyed_hash(key_, credential);
+  if (const Slot* const slot = find_slot(hash)) {
+    if (slot->session != &session && others_[hash].insert(&session).second) {
+      ++others_size_;
+    }
+    return;
+  }
   if ((size_ + 1) * 4 > slots_.size() * 3) {
     resize(slots_.empty() ? slots_min : slots_.size() * 2);
   }
-  place({keyed_hash(key_, credential), &session});
+  place({hash, &session});
   ++size_;
 }
 
@@ -56,19 +74,40 @@ void CredentialIndex::place(Slot slot) noexcept {
   slots_[at] = slot;
 }
 
-void CredentialIndex::remove(std::string_view credential, const session::Session& session) {
-  if (credential.empty() || slots_.empty()) {
+void CredentialIndex::remove(std::string_view credential, session::Session& session) {
+  if (credential.empty()) {
     return;
   }
   const std::uint64_t hash = keyed_hash(key_, credential);
-  std::size_t at = home(hash);
-  while (slots_[at].session != nullptr &&
-         (slots_[at].hash != hash || slots_[at].session != &session)) {
-    at = home(at + 1);
-  }
-  if (slots_[at].session == nullptr) {
+  Slot* const slot = find_slot(hash);
+  if (slot == nullptr) {
     return;
   }
+  if (slot->session != &session) {
+    remove_other(hash, session);
+    return;
+  }
+  const auto others = others_.find(hash);
+  if (others == others_.end()) {
+    remove_slot(static_cast<std::size_t>(slot - slots_.data()));
+    return;
+  }
+  slot->session = *others->second.begin();
+  remove_other(hash, *slot->session);
+}
+
+void CredentialIndex::remove_other(std::uint64_t hash, session::Session& session) {
+  const auto others = others_.find(hash);
+  if (others == others_.end() || others->second.erase(&session) == 0) {
+    return;
+  }
+  --others_size_;
+  if (others->second.empty()) {
+    others_.erase(others);
+  }
+}
+
+void CredentialIndex::remove_slot(std::size_t at) {
   slots_[at] = {};
   --size_;
   // What was pushed past the hole moves up, or it would not be found any more.

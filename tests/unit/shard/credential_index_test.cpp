@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <random>
@@ -93,4 +94,32 @@ TEST_CASE("the index by credentials agrees with a naive one, whatever comes and 
   CHECK(index.memory_bytes() <= 32 * 16);
   CHECK(index.find("1") == nullptr);
   CHECK(index.find("") == nullptr);
+}
+
+TEST_CASE("sessions of one certificate come and go as fast as others") {
+  // Each step was once as long as they are many, squared: this would not end.
+  constexpr std::uint64_t count = 20'000;
+  NoHost host;
+  CredentialIndex index(HashKey{{1, 2}});
+  plugin::Identity identity;
+  identity.name = "d";
+  identity.certificate_serial = "shared";
+  identity.key_fingerprint = "key";
+  std::vector<std::unique_ptr<session::Session>> sessions;
+  for (std::uint64_t id = 1; id <= count; ++id) {
+    sessions.push_back(
+        std::make_unique<session::Session>(host, id, identity, "c" + std::to_string(id)));
+    index.add(*sessions.back());
+  }
+  CHECK(index.size() == 2 * count);
+  std::mt19937_64 random(7);
+  std::shuffle(sessions.begin(), sessions.end(), random);
+  for (const auto& session : sessions) {
+    REQUIRE(index.find("shared") != nullptr);
+    REQUIRE(index.find("key") != nullptr);
+    index.remove(*session);
+  }
+  CHECK(index.size() == 0);
+  CHECK(index.find("shared") == nullptr);
+  CHECK(index.memory_bytes() <= 32 * 16);
 }
