@@ -13,11 +13,11 @@
 namespace skerry::shard {
 namespace {
 
-/// Messages that one turn hands out from a group's queue.
-constexpr std::size_t drain_messages = 256;
 constexpr Milliseconds drain_again_after{5};
 /// After a member gave messages back: its queue is full, or news of it are under way.
 constexpr Milliseconds drain_returned_after{20};
+/// Members that are asked one after the other before a message that they refuse waits.
+constexpr std::uint8_t refusals_max = 4;
 
 }  // namespace
 
@@ -181,7 +181,7 @@ void Shard::Impl::deliver_group(DurableId number, InFlow& flow, Now now) {
   if (must_queue(state, flow)) {
     let_wait(state, flow, now);
     drain_later(state, drain_again_after, now);
-  } else if (!hand_to_member(state, flow, 0, now)) {
+  } else if (!hand_to_member(state, flow, nullptr, now)) {
     let_wait(state, flow, now);
   }
 }
@@ -195,9 +195,12 @@ bool Shard::Impl::must_queue(const GroupState& state, const InFlow& flow) {
   return !state.returned.empty() || (group != nullptr && group->waiting_count() > 0);
 }
 
-bool Shard::Impl::hand_to_member(GroupState& state, InFlow& flow, std::uint64_t skip, Now now) {
+// `back` tells of the member that has just given it back, which is not picked again at once.
+bool Shard::Impl::hand_to_member(GroupState& state, InFlow& flow, const mail::GroupReturn* back,
+                                 Now now) {
   Groups::Group* group = groups.find(key_of(state));
-  const routing::GroupMember* member = group == nullptr ? nullptr : group->pick(skip);
+  const routing::GroupMember* member =
+      group == nullptr ? nullptr : group->pick(back == nullptr ? 0 : back->session);
   if (member == nullptr) {
     return false;
   }
@@ -208,7 +211,8 @@ bool Shard::Impl::hand_to_member(GroupState& state, InFlow& flow, std::uint64_t 
                     .retain = member->options.retain_as_published && flow.publish.retain,
                     .subscription_identifiers = {}},
       .block = block_of(flow, now),
-      .stored = state.stored ? flow.stored : nullptr};
+      .stored = state.stored ? flow.stored : nullptr,
+      .refusals = back == nullptr ? std::uint8_t{0} : back->refusals};
   if (member->subscription_identifier != 0) {
     handed.recipient.subscription_identifiers.push_back(member->subscription_identifier);
   }
@@ -226,7 +230,8 @@ void Shard::Impl::let_wait(GroupState& state, InFlow& flow, Now now) {
   Groups::Waiting entry{message_of(flow, now), state.stored ? flow.stored : nullptr,
                         flow.publish.qos};
   if (group == nullptr || !state.stored || flow.publish.qos == mqtt::Qos::at_most_once) {
-    drop_waiting(state, entry, DropReason::no_member);
+    const bool full = group != nullptr && group->members().connected_count() > 0;
+    drop_waiting(state, entry, full ? DropReason::queue_full : DropReason::no_member);
   } else if (!group->wait(entry)) {
     drop_waiting(state, entry, DropReason::queue_full);
   }
@@ -255,7 +260,8 @@ void Shard::Impl::drain_group(GroupState& state, Now now) {
   if (group == nullptr || group->members().connected_count() == 0) {
     return;
   }
-  std::size_t budget = drain_messages;
+  std::size_t budget = state.drain_window;
+  state.drain_window = std::min(2 * state.drain_window, GroupState::drain_max);
   for (; budget > 0 && !state.returned.empty(); --budget) {
     const Groups::Waiting entry = std::move(state.returned.begin()->second);
     state.returned.erase(state.returned.begin());
@@ -279,7 +285,7 @@ void Shard::Impl::hand_out(GroupState& state, const Groups::Waiting& entry, Now 
               .block = entry.message.block(),
               .message = entry.message,
               .stored = entry.stored};
-  if (!hand_to_member(state, flow, 0, now)) {
+  if (!hand_to_member(state, flow, nullptr, now)) {
     keep_returned(state, flow, now);
   }
 }
@@ -302,7 +308,7 @@ void Shard::Impl::on_group_deliver(CoreIndex from, const mail::GroupDeliver& mai
                      session->queued_count() < options.limits.session_queue_messages_max / 2;
   if (!takes) {
     post(from, mail::GroupReturn{mail.recipient.id, mail.session, mail.block, mail.stored,
-                                 mail.recipient.qos});
+                                 mail.recipient.qos, static_cast<std::uint8_t>(mail.refusals + 1)});
     return;
   }
   if (!authorized(session->identity(), plugin::Action::receive, mail.block->topic(),
@@ -339,7 +345,10 @@ void Shard::Impl::on_group_return(const mail::GroupReturn& mail, Now now) {
   GroupState& state = found->second;
   const mqtt::Publish view = view_now(*mail.block, now);
   InFlow flow{.publish = view, .block = mail.block, .stored = mail.stored};
-  if (!hand_to_member(state, flow, mail.session, now)) {
+  // Full members would pass it round for as long as none of them reads. So it waits after a few,
+  // and until one has room the queue sends one message at a time to ask.
+  if (mail.refusals >= refusals_max || !hand_to_member(state, flow, &mail, now)) {
+    state.drain_window = mail.refusals > 0 ? 1 : state.drain_window;
     keep_returned(state, flow, now);
   }
 }

@@ -109,6 +109,7 @@ struct GroupDeliver {
   Recipient recipient;  ///< `id` is the group's number
   mqtt::BlockPtr block;
   StoredPtr stored;
+  std::uint8_t refusals = 0;  ///< members that had no room, since it last left the group's queue
 };
 
 /// The member could not take it any more: pick another.
@@ -118,6 +119,7 @@ struct GroupReturn {
   mqtt::BlockPtr block;
   StoredPtr stored;
   mqtt::Qos qos = mqtt::Qos::at_most_once;
+  std::uint8_t refusals = 0;  ///< 0: the member had taken it and leaves
 };
 
 /// What is stored here has been told: everything that is subscribed on this core is known to you.

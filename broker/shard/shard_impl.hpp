@@ -67,6 +67,8 @@ struct GroupState {
   /// What members gave back, oldest first: it goes out before what waits in the group's queue.
   std::map<MessageId, Groups::Waiting> returned;
   bool draining = false;  ///< stands in groups_to_drain
+  static constexpr std::size_t drain_max = 256;
+  std::size_t drain_window = drain_max;  ///< messages of the queue that one turn hands out
 };
 
 /// Which other cores have subscribers of a filter: a bit per core.
@@ -295,7 +297,7 @@ struct Shard::Impl final : session::Host {
   void store_group(const GroupState& state);
   void end_group(GroupState& state);
   void drop_waiting(const GroupState& state, const Groups::Waiting& entry, DropReason reason);
-  bool hand_to_member(GroupState& state, InFlow& flow, std::uint64_t skip, Now now);
+  bool hand_to_member(GroupState& state, InFlow& flow, const mail::GroupReturn* back, Now now);
   void let_wait(GroupState& state, InFlow& flow, Now now);
   void keep_returned(GroupState& state, InFlow& flow, Now now);
   void forget_empty_groups();

@@ -50,7 +50,9 @@ plugin::TapResult Tap::on_publish(const plugin::Identity&, const mqtt::Publish& 
   }
   const MessageNumber number = message_in(as_text(publish.payload));
   const std::uint64_t die = random_.below(100);
-  if (!calm && swarm_.has(Feature::tap_rejects) && die < 20) {
+  // An empty payload bears no number, so a 3.1.1 client that is told nothing of its rejection
+  // [MQTT-3.3.5-2 of 3.1.1] would count its retained message as removed: these are not rejected.
+  if (!calm && swarm_.has(Feature::tap_rejects) && number != 0 && die < 20) {
     history_[number].untold = true;
     return {TapVerdict::rejected, "the tap does not like it"};
   }

@@ -207,6 +207,41 @@ TEST_CASE("one client in two groups and with a subscription of its own gets each
   }
 }
 
+TEST_CASE("members without room do not pass a message round without end") {
+  for (const std::uint16_t cores : {std::uint16_t{1}, std::uint16_t{3}}) {
+    WorldOptions options;
+    options.limits.session_queue_messages_max = 4;
+    ConnectOptions narrow = persistent;
+    narrow.receive_maximum = 1;
+    Fleet fleet(cores, 3, narrow, options);
+    for (const auto& device : fleet.devices) {
+      device->client.answers = false;
+    }
+    constexpr int messages = 40;
+    for (int i = 0; i < messages; ++i) {
+      fleet.publisher.publish("t/x", "x", q1);
+    }
+    int steps = 0;
+    while (steps < 5000 && fleet.world.step_random()) {
+      ++steps;
+    }
+    CHECK(steps < 5000);
+    const std::uint64_t before = fleet.world.steps();
+    fleet.world.advance(Seconds(1));
+    CHECK(fleet.world.steps() - before < 2000);  // one asks now and then, not all of them
+    CHECK(fleet.all() == "xxx");
+    for (const auto& device : fleet.devices) {
+      device->client.answers = true;
+      device->client.drop();
+      device->connect(narrow);
+    }
+    fleet.world.advance(Seconds(10));
+    CHECK(fleet.all() == std::string(messages + 3, 'x'));  // three were sent again, with DUP
+    CHECK(fleet.world.dropped(DropReason::queue_full) == 0);
+    CHECK(fleet.world.leftovers() == 0);
+  }
+}
+
 TEST_CASE("the group ends with its last member, and its messages with it") {
   Fleet fleet(3, 2);
   for (const auto& device : fleet.devices) {
