@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t slice_messages = 64;
 constexpr std::size_t slices_per_turn = 16;
 constexpr std::size_t scans_max = 100'000;
+/// While the mailboxes of all that wait for answers are full.
+constexpr Milliseconds full_again_after{5};
 
 }  // namespace
 
@@ -85,11 +87,14 @@ void Shard::Impl::answer_retained(CoreIndex to, mail::RetainedQuery query, Now) 
 // a thousand of them stop anybody.
 void Shard::Impl::step_retained_scans(Now now) {
   const std::size_t steps = std::min(slices_per_turn, retained_scans.size());
+  std::size_t held_up = 0;
   for (std::size_t i = 0; i < steps; ++i) {
     RetainedScan scan = std::move(retained_scans.front());
     retained_scans.pop_front();
     const bool gone = scan.to == options.index && find(scan.query.session) == nullptr;
-    if (!gone && !outside.mailbox_full(scan.to)) {
+    const bool full = !gone && outside.mailbox_full(scan.to);
+    held_up += full ? 1 : 0;
+    if (!gone && !full) {
       step_retained_scan(scan, now);
     }
     if (gone || scan.cursor.done()) {
@@ -97,6 +102,12 @@ void Shard::Impl::step_retained_scans(Now now) {
     } else {
       retained_scans.push_back(std::move(scan));
     }
+  }
+  // Turn after turn until the other core has read its mail would be a core at full load for
+  // nothing.
+  scans_held_up = held_up == steps;
+  if (scans_held_up && !retained_scans.empty()) {
+    retry_at = std::min(retry_at, now.steady + full_again_after);
   }
   erase_expired_retained();
 }

@@ -468,6 +468,8 @@ struct Shard::Impl final : session::Host {
   std::unordered_map<GateId, MessageStored> broker_messages;  ///< whom their gates answer
 
   Ring<RetainedScan> retained_scans;
+  bool scans_held_up = false;  ///< by full mailboxes of other cores
+  bool scans_go_on() const noexcept { return !retained_scans.empty() && !scans_held_up; }
   std::set<std::pair<std::uint64_t, std::string>> scanning;  ///< session and filter of each scan
 
   // Work space of one fan-out.

@@ -46,7 +46,7 @@ SteadyTime Shard::Impl::next_deadline() const noexcept {
   }
   SteadyTime next =
       std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at, expiry_at});
-  if (!retained_scans.empty() || !own_mail.empty() || has_slices()) {
+  if (scans_go_on() || !own_mail.empty() || has_slices()) {
     next = SteadyTime::min();
   }
   return next;

@@ -250,3 +250,23 @@ TEST_CASE("a QoS 2 message whose retained half failed elsewhere leaves nothing b
   CHECK(client.heard() == "PUBREC #2 0x97");
   CHECK(world.leftovers() == 0);
 }
+
+TEST_CASE("a retained message for a core whose mailbox is full waits for turns of others") {
+  World world(2);
+  Client& client = world.client("a");
+  client.connect();
+  const std::string topic = world.topic_on(1, "r");
+  client.publish(topic, "x", {.qos = q1, .retain = true});
+  world.run();
+  client.heard();
+  world.mailboxes_full = true;
+  client.subscribe(topic, q0);
+  while (world.step_commit() || world.step_mail() || world.step_completion()) {
+  }
+  CHECK(world.shard(CoreIndex{1}).turn_is_empty());
+  CHECK(world.shard(CoreIndex{1}).next_deadline() > world.now().steady);
+  client.heard();
+  world.mailboxes_full = false;
+  world.advance(Milliseconds(5));
+  CHECK(client.heard() == "PUBLISH " + topic + "=x q0 retain");
+}

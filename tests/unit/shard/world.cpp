@@ -29,6 +29,7 @@ struct World::Side final : Outside {
   }
   void read(ReadRequest request) override { world.reads_.push_back({core, std::move(request)}); }
   bool congested() const noexcept override { return world.congested; }
+  bool mailbox_full(CoreIndex) const noexcept override { return world.mailboxes_full; }
   bool space_low() const noexcept override { return world.space_low; }
   void log(int, std::string_view event, std::string_view client, std::string_view what) override {
     if (world.log.size() < 10'000) {
@@ -129,7 +130,7 @@ void World::crash(std::uint16_t cores_after) {
   store_->forget_unsynced();
   store_->heal();
   options_.cores = cores_after != 0 ? cores_after : options_.cores;
-  commits_held = mail_held = congested = reads_held = readers_busy = false;
+  commits_held = mail_held = congested = mailboxes_full = reads_held = readers_busy = false;
   crash_at_step = 0;
   build();
   load();

@@ -230,6 +230,7 @@ class World {
   bool reads_held = false;    ///< run() reads nothing back
   bool readers_busy = false;  ///< what is read fails
   bool congested = false;
+  bool mailboxes_full = false;
   bool space_low = false;
   std::uint32_t largest_batch = 0;  ///< operations of the largest that a turn has handed over
   std::uint64_t crash_at_step = 0;  ///< throws Crashed at that step; 0: never
