@@ -14,7 +14,8 @@ constexpr std::size_t mapped_at = 12;  // where IPv4 stands in ::ffff:0:0/96
 
 void keep_bits(std::uint8_t* bytes, std::size_t size, unsigned bits) noexcept {
   for (std::size_t i = 0; i < size; ++i) {
-    const unsigned kept = std::clamp(static_cast<int>(bits) - static_cast<int>(8 * i), 0, 8);
+    const auto before = static_cast<unsigned>(8 * i);
+    const unsigned kept = bits <= before ? 0 : std::min(bits - before, 8U);
     bytes[i] = static_cast<std::uint8_t>(bytes[i] & (0xFF00U >> kept));
   }
 }
