@@ -116,9 +116,7 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
   const bool other_policy = kept != sessions.end() &&
                             (kept->second->identity().policy != request.identity.policy ||
                              kept->second->identity().policy_name != request.identity.policy_name);
-  bool replaced = false;
   if (kept != sessions.end() && (connect->clean_start || other_policy)) {  // [MQTT-3.1.2-4]
-    replaced = kept->second->durable_id() != DurableId{};
     remove_session(*kept->second, true, now);
   }
   const auto resumed = sessions.find(key);
@@ -130,7 +128,7 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
   }
   const bool present = resumed != sessions.end();
   Session& session = present ? *resumed->second : create_session(request, now);
-  adopt(session, request, *connect, {present, replaced}, link, now);
+  adopt(session, request, *connect, present, link, now);
   return session.id();
 }
 
@@ -169,7 +167,7 @@ Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
 }
 
 void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
-                        const mqtt::Connect& connect, Opening how, session::Link& link, Now now) {
+                        const mqtt::Connect& connect, bool present, session::Link& link, Now now) {
   const Limits& cap = options.limits;
   credentials.remove(session);
   session.set_identity(request.identity);
@@ -204,13 +202,14 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
       gate = open_gate({.session = session.id()});
       wait_for_commit(gate);
     }
-  } else if (how.replaced) {
-    // What was thrown away must not be back after a crash once its client has heard so.
+  } else if (pending_erasures.contains(session.key())) {
+    // What was thrown away must not be back after a crash once its client has heard so, be it for
+    // this connection or for an earlier one that storage refused.
     gate = open_gate({.session = session.id()});
     wait_for_commit(gate);
   }
-  session.attach(link, settings, connack_for(session, request, connect, keep_alive, how.present),
-                 gate, now);
+  session.attach(link, settings, connack_for(session, request, connect, keep_alive, present), gate,
+                 now);
   tell_groups_connected(session, true);
   arm(session);
   reset_session_counters();
@@ -403,6 +402,7 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
   abandon(durable, session.queue().take_paged());
   if (durable != DurableId{}) {
     erase_records(durable);
+    pending_erasures.add(durable, session.key(), next_ticket);
     by_durable.erase(durable);
   }
   credentials.remove(session);

@@ -176,6 +176,9 @@ void Shard::Impl::on_committed(std::uint64_t ticket, const storage::Status& stat
 }
 
 void Shard::Impl::on_written(TicketWaiter& waiter) {
+  if (waiter.write == Write::record) {
+    pending_erasures.on_stored(waiter.id, waiter.ticket);
+  }
   const bool ticks = waiter.write == Write::tick_off || waiter.write == Write::released;
   if (ticks && waiter.stored->recipients.size() > 1 &&
       waiter.stored->remaining.fetch_sub(1, std::memory_order_acq_rel) == 1) {

@@ -301,6 +301,10 @@ void Shard::Impl::write_publication(Gate& gate, GateId id) {
     batch.put(storage::Family::messages, message_key(stored.id),
               encode_message_record(publication));
   }
+  // A session that has ended meanwhile has no records any more, and nobody would erase this one.
+  if (find_durable(publication.packet_id_owner) == nullptr) {
+    publication.packet_id_owner = DurableId{};
+  }
   if (publication.packet_id_owner != DurableId{}) {
     doubtful_ids.erase({publication.packet_id_owner, publication.packet_id});
     batch.put(storage::Family::inflight,

@@ -99,6 +99,7 @@ bool Shard::Impl::load(storage::Family family, std::string_view key, std::string
 bool Shard::Impl::load_session(std::string_view key, std::string_view value, Now now) {
   const DurableId durable = durable_at(key);
   note_id(durable.value);
+  options.restore->owners.insert(durable);
   if (is_group_record(value)) {
     const auto record = decode_group(value);
     if (!record) {
@@ -235,6 +236,10 @@ bool Shard::Impl::load_ack(std::string_view key) {
 
 bool Shard::Impl::load_inflight(std::string_view key, std::string_view value) {
   Session* session = find_durable(durable_at(key));
+  if (options.index == CoreIndex{0} && !options.restore->owners.contains(durable_at(key))) {
+    batch.erase(storage::Family::inflight, key);  // of a session that has ended
+    return true;
+  }
   const mqtt::PacketId packet_id{read_big_endian<std::uint16_t>(key.substr(9))};
   if (key[8] == 'i') {
     if (session != nullptr) {

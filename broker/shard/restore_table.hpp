@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "base/strong_id.hpp"
@@ -28,6 +29,7 @@ class RestoreTable {
   std::unordered_map<MessageId, Entry> messages;
   /// (message, recipient) pairs that a QoS 2 delivery in flight has taken out of a group's queue.
   std::set<std::pair<std::uint64_t, std::uint64_t>> in_flight;
+  std::unordered_set<DurableId> owners;  ///< all sessions and groups that have a record
   std::vector<std::string> orphan_acks;  ///< keys of ack records without a message
 };
 

@@ -22,6 +22,7 @@
 #include "session/session.hpp"
 #include "shard/credential_index.hpp"
 #include "shard/gates.hpp"
+#include "shard/pending_erasures.hpp"
 #include "shard/reading.hpp"
 #include "shard/records.hpp"
 #include "shard/restore_table.hpp"
@@ -143,12 +144,8 @@ struct Shard::Impl final : session::Host {
   void drop_undelivered(const std::string& key);  ///< for TestFaults::drop_on_takeover alone
   const char* no_room_for(const mqtt::Connect& connect, const std::string& key);
   Session& create_session(const ConnectRequest& request, Now now);
-  struct Opening {
-    bool present = false;   ///< the session was there already
-    bool replaced = false;  ///< a stored one was thrown away for it
-  };
   void adopt(Session& session, const ConnectRequest& request, const mqtt::Connect& connect,
-             Opening how, session::Link& link, Now now);
+             bool present, session::Link& link, Now now);
   std::string connack_for(const Session& session, const ConnectRequest& request,
                           const mqtt::Connect& connect, std::uint16_t keep_alive,
                           bool present) const;
@@ -445,6 +442,7 @@ struct Shard::Impl final : session::Host {
   std::set<std::string> doubtful_acks;
   Ring<TicketWaiter> unstored;  ///< tick-offs and removals that failed
   void forget_again(DurableId id, mqtt::PacketId packet_id);
+  PendingErasures pending_erasures;
   std::set<DurableId> unstored_records;  ///< sessions and groups that differ from their records
   SteadyTime store_again_at = SteadyTime::max();
   /// QoS 2 messages of each publisher that wait for storage: they are delivered in this order.

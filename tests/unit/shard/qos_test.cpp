@@ -353,3 +353,23 @@ TEST_CASE("messages of one publisher keep their order, also in random order of e
     CHECK(seen[2] == "acegikmoqsuwy");
   }
 }
+
+TEST_CASE("a QoS 2 publisher whose session ends while other cores are asked leaves no packet id") {
+  World world(2);
+  Client& subscriber = world.client("s", 1);
+  subscriber.connect(persistent);
+  subscriber.subscribe("t", q2);
+  world.run();
+  Client& publisher = world.client("p", 0);
+  publisher.connect(persistent);
+  world.run();
+  world.mail_held = true;
+  publisher.publish("t", "x", {.qos = q2});
+  world.run();
+  publisher.disconnect(mqtt::Reason::success, 0);
+  world.run();
+  world.mail_held = false;
+  world.run();
+  CHECK(world.records(storage::Family::inflight) == 1);  // of the subscriber
+  CHECK(subscriber.heard().find("=x q2 #1") != std::string::npos);
+}

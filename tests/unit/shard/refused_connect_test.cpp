@@ -68,3 +68,29 @@ TEST_CASE("CONNACK of a clean session waits until the stored one it replaces is 
   world.run();
   CHECK(client.heard() == "CONNACK 0x00");
 }
+
+TEST_CASE("a stored session thrown away by a refused clean start stays away after the next") {
+  World world(1);
+  Client& client = world.client("c");
+  client.connect(persistent);
+  world.run();
+  client.drop();
+  world.run();
+  client.heard();
+  world.store().fail_write(1, storage::StatusCode::full);
+  client.connect();
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x97");
+  world.store().heal();
+  world.commits_held = true;
+  client.connect();
+  world.run();
+  CHECK(client.heard() == "");
+  world.commits_held = false;
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00");
+  world.crash();
+  client.connect(persistent);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00");
+}
