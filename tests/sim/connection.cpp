@@ -42,6 +42,9 @@ void Connection::ended(CloseCause cause) {
   closed_at = world_.now();
   up_.clear();
   if (was_open) {
+    if (session::ends_rights(cause)) {  // and its session with it, though CONNACK was sent before
+      world_.client_of(client_)->session_disturbed();
+    }
     world_.client_of(client_)->server_let_go(*this);
     world_.will_closed(*this, cause);
   }
