@@ -39,6 +39,13 @@ def milliseconds(text):
     return round(instant.timestamp() * 1000)
 
 
+async def end(task):
+    """Cancels it, again and again: asyncio.wait_for of Python 3.11 can lose a cancellation."""
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.2)
+
+
 class Recorder:
     """Feeds the judge and keeps the last events for a dump."""
 
@@ -113,9 +120,8 @@ class Participant:
 
     async def stop(self):
         self.stopping = True
-        self.task.cancel()
+        await end(self.task)
         self.client.abort()
-        await asyncio.gather(self.task, return_exceptions=True)
 
     def on_message(self, _client, packet):
         message = read_payload(packet.payload)
@@ -183,7 +189,7 @@ class Publisher(Participant):
             self.refused = False               # who was told to come later does
 
     async def stop(self):
-        self.load_task.cancel()
+        await end(self.load_task)
         await super().stop()
 
 
@@ -230,7 +236,7 @@ class Device(Participant):
         self.world.record("samples_read", self.name, first, rows)
 
     async def stop(self):
-        self.load_task.cancel()
+        await end(self.load_task)
         await super().stop()
 
 
@@ -261,8 +267,7 @@ class Subscriber(Participant):
                 self.wanted.set()
 
     async def stop(self):
-        if self.flap_task is not None:
-            self.flap_task.cancel()
+        await end(self.flap_task)
         await super().stop()
 
 

@@ -7,7 +7,7 @@ a will is off only when the server lived for a second longer; see will_history.p
 import asyncio
 
 import mqtt
-from actors import CONNECT_ERRORS, HOST, make_payload
+from actors import CONNECT_ERRORS, HOST, end, make_payload
 
 SETTLED_SECONDS = 1.0          # after which a server without trouble has done what it was told
 DELAY_MARGIN = 1.0             # a client that is back so long before its will is due has stopped it
@@ -105,7 +105,6 @@ class Mortal:
             self.world.record("will_due", self.name, seq)
 
     async def stop(self):
-        self.task.cancel()
+        await end(self.task)
         if self.client is not None:
             self.client.abort()
-        await asyncio.gather(self.task, return_exceptions=True)
