@@ -101,6 +101,9 @@ void World::end_sessions() {
   if (swarm.has(Feature::retained)) {
     for (TopicIndex topic = 0; topic < topic_count; ++topic) {
       if (topic != forbidden_topic) {
+        if (!clients.front()->connected()) {  // a late keep-alive, say
+          settle();
+        }
         clients.front()->remove_retained(topic);
         run_for(200 * millisecond);
       }
