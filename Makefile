@@ -9,7 +9,7 @@ SEEDS ?= 2000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean bench
+.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean bench guard-update
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -102,6 +102,11 @@ bench:  ## Skerry beside Mosquitto, NATS, RabbitMQ, Aedes and the relay; writes 
 	@mkdir -p build/bench/npm && cp perf/compare/package.json build/bench/npm/
 	@npm install --prefix build/bench/npm --no-audit --no-fund --loglevel=error
 	@/usr/bin/python3 perf/compare/compare.py
+
+guard-update:  ## writes down what a message costs now, in instructions; tests/guard holds it
+	@scripts/install-dependencies build test
+	@$(call configure,release) -DSKERRY_TESTS=ON
+	@cmake --build build/release -j $(JOBS) --target guard-update
 
 idle: build  ## memory per idle connection, plain and mutual TLS
 	@scripts/install-dependencies build test
