@@ -31,8 +31,18 @@ struct Delivery {
   /// queued → (committing →) sent → acknowledged at QoS 1;
   /// queued → (committing →) sent → (releasing →) released → completed at QoS 2.
   /// The states in brackets wait for storage and occur in persistent sessions only. From committing
-  /// a failure leads to unsaved, from where it is tried again; it keeps its place and packet id.
-  enum class State : std::uint8_t { queued, committing, unsaved, sent, releasing, released };
+  /// a failure leads to unsaved, from releasing to unreleased, from where it is tried again; it
+  /// keeps its place and packet id. The client of an unreleased one has the message and sends no
+  /// second PUBREC by itself.
+  enum class State : std::uint8_t {
+    queued,
+    committing,
+    unsaved,
+    sent,
+    releasing,
+    unreleased,
+    released
+  };
 
   mqtt::MessagePtr message;  ///< null once nothing can need it again
   StoredPtr stored;          ///< null when the message is not on disk

@@ -89,6 +89,8 @@ void Session::deliver(Delivery delivery, const mqtt::Publish& publish, Now now) 
     if (can_send()) {
       pump(now);
     }
+  } else {  // it has ended with its connection and is about to go
+    host_.finish(*this, delivery);
   }
 }
 
@@ -161,7 +163,8 @@ void Session::resend(Now now) {
     const bool in_turn =
         !unsaved || delivery.state != State::sent || delivery.qos != mqtt::Qos::exactly_once;
     unread = unread || is_unread(delivery);  // and what came behind it waits with it
-    const bool may = delivery.state == State::released || (may_write() && in_turn && !unread);
+    const bool releases = delivery.state == State::released || delivery.state == State::unreleased;
+    const bool may = releases || (may_write() && in_turn && !unread);
     held_back = held_back || (!delivery.on_wire && !may);
     if (delivery.on_wire || !may || resend_one(delivery, now)) {
       ++i;
@@ -183,6 +186,9 @@ bool Session::resend_one(Delivery& delivery, Now now) {
       return true;
     case State::sent:
       return write_publish(delivery, nullptr, now);
+    case State::unreleased:
+      release(delivery);  // never at once: it is one that is stored
+      return true;
     case State::released:
       delivery.on_wire = true;
       ++on_wire_;
@@ -323,10 +329,15 @@ void Session::on_pubrec(const mqtt::Pubrec& packet, Now now) {
   if (delivery->state != State::sent) {
     return;
   }
-  delivery->state = State::releasing;
-  if (host_.store_released(*this, *delivery) == GateId{}) {
+  if (release(*delivery)) {
     released_stored(packet.packet_id, GateResult::passed, now);
   }
+}
+
+// The client has the message: it is ticked off. True when that waits for no storage.
+bool Session::release(Delivery& delivery) {
+  delivery.state = State::releasing;
+  return host_.store_released(*this, delivery) == GateId{};
 }
 
 void Session::released_stored(mqtt::PacketId packet_id, GateResult result, Now now) {
@@ -335,7 +346,11 @@ void Session::released_stored(mqtt::PacketId packet_id, GateResult result, Now n
     return;
   }
   if (result == GateResult::failed) {
-    delivery->state = State::sent;
+    // Not back to sent: what the failed batch held may be on disk all the same, and then there is
+    // no message any more that could be sent again.
+    delivery->state = State::unreleased;
+    delivery->message = {};
+    resend_due_ = true;
     if (link_ != nullptr) {
       host_.end_connection(*this, mqtt::Reason::quota_exceeded,
                            "the server could not store the state of a QoS 2 delivery",
@@ -443,6 +458,12 @@ void Session::restore_order() {
   });
   for (Delivery& delivery : open) {
     inflight_.push_back(std::move(delivery));
+  }
+  // What a full queue had dropped is back when the server went down before that was stored. What
+  // was in flight at QoS 1 stands in the queue, too, and is no reason to drop anything.
+  const Limits& limits = host_.limits();
+  while (queue_.size() > limits.session_queue_messages_max + limits.inflight_max) {
+    drop_front(DropReason::queue_full);
   }
 }
 

@@ -116,7 +116,14 @@ void Session::take_back(MessageId id, Delivery delivery, DropReason reason) {
     return;  // dropped meanwhile
   }
   host_.counters().dropped[static_cast<int>(reason)].add();
-  if (open != nullptr && open->qos == mqtt::Qos::exactly_once) {
+  const bool twice = open != nullptr && open->qos == mqtt::Qos::exactly_once;
+  if (twice && open->sent_before) {
+    // The client may keep its packet id and would take the next message of that id for this one: a
+    // PUBREL ends the exchange whether it knows it or not.
+    open->state = State::unreleased;
+    return;
+  }
+  if (twice) {
     host_.forget_outbound(*this, open->packet_id);
   }
   host_.finish(*this, open != nullptr ? *open : gone);

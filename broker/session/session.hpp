@@ -272,6 +272,7 @@ class Session {
   void store_packet_id(Delivery& delivery, Now now);
   bool write_publish(Delivery& delivery, const mqtt::Publish* publish, Now now);
   OutboundAliases::Alias choose_alias(std::string_view topic, mqtt::PublishHeader& header);
+  bool release(Delivery& delivery);
   void write_release(mqtt::PacketId packet_id);
   void enqueue(Delivery delivery);
   void read_ahead();

@@ -112,11 +112,15 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
     }
   }
   const auto kept = sessions.find(key);
+  // One that was to end with its connection and lost that to a restart (section 3.1.2.11.2): it is
+  // there still only until its will can reach all cores.
+  const bool ended = kept != sessions.end() && !kept->second->persistent();
   // Under another policy the kept subscriptions would bring what this client may not have now.
   const bool other_policy = kept != sessions.end() &&
                             (kept->second->identity().policy != request.identity.policy ||
                              kept->second->identity().policy_name != request.identity.policy_name);
-  if (kept != sessions.end() && (connect->clean_start || other_policy)) {  // [MQTT-3.1.2-4]
+  if (ended || other_policy ||
+      (kept != sessions.end() && connect->clean_start)) {  // [MQTT-3.1.2-4]
     remove_session(*kept->second, true, now);
   }
   const auto resumed = sessions.find(key);
