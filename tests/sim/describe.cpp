@@ -35,7 +35,30 @@ std::string describe_publish(const mqtt::Publish& publish) {
   return text;
 }
 
+std::string describe_connect(const mqtt::Connect& connect) {
+  std::string text = connect.version == mqtt::Version::v5 ? "CONNECT" : "CONNECT 3.1.1";
+  text += connect.clean_start ? " clean" : "";
+  text += " expiry=" + std::to_string(connect.session_expiry_interval);
+  text += " window=" + std::to_string(connect.receive_maximum);
+  if (connect.will) {
+    text += " will=" + std::string(as_text(connect.will->payload)) + " q" +
+            std::to_string(static_cast<int>(connect.will->qos)) +
+            " delay=" + std::to_string(connect.will->delay_interval);
+  }
+  return text;
+}
+
+std::string describe_subscribe(const mqtt::Subscribe& subscribe) {
+  std::string text = "SUBSCRIBE #" + std::to_string(subscribe.packet_id.value);
+  for (const mqtt::SubscribeFilter& each : subscribe.filters) {
+    text += " " + std::string(each.filter) + " q" +
+            std::to_string(static_cast<int>(each.options.maximum_qos));
+  }
+  return text;
+}
+
 struct Describe {
+  std::string operator()(const mqtt::Connect& p) const { return describe_connect(p); }
   std::string operator()(const mqtt::Connack& p) const {
     return "CONNACK" + hexadecimal(p.reason) + (p.session_present ? " present" : "");
   }
@@ -51,6 +74,11 @@ struct Describe {
   }
   std::string operator()(const mqtt::Pubcomp& p) const {
     return acknowledgement("PUBCOMP", p.packet_id, p.reason);
+  }
+  std::string operator()(const mqtt::Subscribe& p) const { return describe_subscribe(p); }
+  std::string operator()(const mqtt::Unsubscribe& p) const {
+    return "UNSUBSCRIBE #" + std::to_string(p.packet_id.value) + " " +
+           std::string(p.filters.front());
   }
   std::string operator()(const mqtt::Suback& p) const { return list("SUBACK", p); }
   std::string operator()(const mqtt::Unsuback& p) const { return list("UNSUBACK", p); }

@@ -101,7 +101,7 @@ void World::end_sessions() {
   if (swarm.has(Feature::retained)) {
     for (TopicIndex topic = 0; topic < topic_count; ++topic) {
       if (topic != forbidden_topic) {
-        if (!clients.front()->connected()) {  // a late keep-alive, say
+        if (!clients.front()->quiet()) {  // a late keep-alive, say, or its window is full
           settle();
         }
         clients.front()->remove_retained(topic);

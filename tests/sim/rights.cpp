@@ -53,10 +53,11 @@ plugin::TapResult Tap::on_publish(const plugin::Identity&, const mqtt::Publish& 
   // An empty payload bears no number, so a 3.1.1 client that is told nothing of its rejection
   // [MQTT-3.3.5-2 of 3.1.1] would count its retained message as removed: these are not rejected.
   if (!calm && swarm_.has(Feature::tap_rejects) && number != 0 && die < 20) {
-    history_[number].untold = true;
+    history_[number].untold = history_[number].refused_once = true;
     return {TapVerdict::rejected, "the tap does not like it"};
   }
   if (!calm && swarm_.has(Feature::tap_busy) && die < 40) {
+    history_[number].refused_once = true;
     return {TapVerdict::busy, "the tap is busy"};
   }
   history_[number].untold = false;
