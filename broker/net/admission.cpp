@@ -2,7 +2,6 @@
 #include "net/admission.hpp"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <exception>
 
 #include "mqtt/codec.hpp"
@@ -123,16 +122,16 @@ void Admission::ask(Connection& connection, const std::shared_ptr<Attempt>& atte
   attempt->asking = true;
   const auto own_thread = std::this_thread::get_id();
   auto done = [this, attempt, own_thread, id = connection.id_,
-               io = options_.io](Result<plugin::Identity, mqtt::Violation> answer) {
+               work = options_.work](Result<plugin::Identity, mqtt::Violation> answer) {
     if (std::this_thread::get_id() == own_thread && attempt->asking) {
       attempt->answer = std::move(answer);
       return;
     }
-    const auto alive = io.lock();
+    const auto alive = work.lock();
     if (!alive) {
       return;
     }
-    boost::asio::post(*alive, [this, attempt, id, answer = std::move(answer)]() mutable {
+    alive->post([this, attempt, id, answer = std::move(answer)]() mutable {
       options_.turn([this, &attempt, id, &answer](Now later) {
         Connection* const found = traffic_.find(id);
         if (found != nullptr && found->attempt_ == attempt && !attempt->answer) {

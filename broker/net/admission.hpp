@@ -3,7 +3,6 @@
 // session here or sends the connection, once, to the core where the session lives.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "net/connection.hpp"
 #include "net/options.hpp"
 #include "net/traffic.hpp"
+#include "net/work_queue.hpp"
 
 namespace skerry::net {
 
@@ -44,7 +44,7 @@ struct AdmissionOptions {
   CoreIndex index;
   const ServerOptions* server = nullptr;
   Doors* doors = nullptr;
-  std::weak_ptr<boost::asio::io_context> io;  ///< late answers of authenticators are posted there
+  std::weak_ptr<WorkQueue> work;  ///< late answers of authenticators are posted there
   std::function<void(CoreIndex, Arrival)> move;
   /// Runs a function as a turn of this core; used by posted answers.
   std::function<void(std::function<void(Now)>)> turn;

@@ -1,7 +1,7 @@
 // Groups that end alike are one entry, so a core that is late finds a short list.
 #include "net/completion.hpp"
 
-#include <boost/asio/post.hpp>
+#include <utility>
 
 namespace skerry::net {
 
@@ -17,7 +17,7 @@ void Completion::committed(std::uint64_t last_ticket, const storage::Status& sta
     }
   }
   if (first) {
-    boost::asio::post(io_, wake_);
+    work_.post(std::cref(wake_));
   }
 }
 

@@ -2,11 +2,11 @@
 // here; the core is woken once however many groups were committed meanwhile.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <mutex>
 #include <vector>
 
+#include "net/work_queue.hpp"
 #include "storage/committer.hpp"
 
 namespace skerry::net {
@@ -18,9 +18,8 @@ class Completion final : public storage::Committer::Sink {
     storage::Status status;
   };
 
-  /// `wake` is posted to `io` when there is news.
-  Completion(boost::asio::io_context& io, std::function<void()> wake)
-      : io_(io), wake_(std::move(wake)) {}
+  /// `wake` is posted to `work` when there is news.
+  Completion(WorkQueue& work, std::function<void()> wake) : work_(work), wake_(std::move(wake)) {}
 
   /// On the committer's thread.
   void committed(std::uint64_t last_ticket, const storage::Status& status) override;
@@ -29,7 +28,7 @@ class Completion final : public storage::Committer::Sink {
   std::vector<Group> take();
 
  private:
-  boost::asio::io_context& io_;
+  WorkQueue& work_;
   std::function<void()> wake_;
   std::mutex mutex_;
   std::vector<Group> groups_;  // not empty: a wake-up is under way

@@ -1,11 +1,10 @@
-// The loop: turns, timers and mail. Accepting is in core_accept.cpp.
+// The loop: turns, deadlines and mail. Accepting is in core_accept.cpp.
 #include "net/core.hpp"
 
 #include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <exception>
 
 #include "base/assert.hpp"
@@ -13,11 +12,6 @@
 namespace skerry::net {
 
 namespace {
-
-// Looks at the epoll set before asio gets its chance again: more rounds make timers late and gain
-// nothing (measured).
-constexpr int rounds_max = 4;
-constexpr std::chrono::microseconds rounds_time_max{1'000};
 
 // A core turns at least this often, which is what "alive" means.
 constexpr Milliseconds heartbeat_interval{1'000};
@@ -66,27 +60,25 @@ void pin_to(std::uint16_t index) noexcept {
 Core::Core(Common& common, CoreIndex index)
     : common_(common),
       index_(index),
-      io_(std::make_shared<boost::asio::io_context>(1)),
+      work_(std::make_shared<WorkQueue>()),
       shard_(shard_options(common, index, counters_), *this),
       traffic_(common.options.limits, common.options.core_count, shard_, counters_),
-      admission_({index, &common.options, common.doors.get(), io_,
+      admission_({index, &common.options, common.doors.get(), work_,
                   [this](CoreIndex to, Arrival arrival) { move(to, std::move(arrival)); },
                   [this](const std::function<void(Now)>& work) { turn(work); }},
                  traffic_, shard_, counters_),
-      completion_(*io_, [this] { on_committed(); }),
-      sockets_(*io_),
-      timer_(*io_) {
+      completion_(*work_, [this] { on_committed(); }) {
   traffic_.set_admission(admission_);
   traffic_.set_memory(common.options.memory);
-  sockets_.assign(traffic_.epoll_descriptor());
+  traffic_.watch_work(work_->descriptor());
 }
 
 Core::~Core() {
-  sockets_.release();  // Traffic closes it
   for (const Socket& socket : listening_) {
     ::close(socket.descriptor);
   }
-  // Handlers that were never run hold connections and mail, which want their core alive.
+  // Work that was never run holds connections and mail, which want their core alive.
+  work_->close();
   traffic_.close_all();
 }
 
@@ -102,9 +94,8 @@ void Core::run(const std::function<void()>& ready) {
   }
   try {
     turn([this](Now now) { shard_.start(now); });
-    wait_for_sockets();
     ready();
-    io_->run();
+    loop();
   } catch (const std::exception& error) {
     common_.options.log(3, "core_failed", name, error.what());
     constexpr bool an_exception_reached_the_top_of_a_core = true;
@@ -119,53 +110,55 @@ void Core::join() {
 }
 
 void Core::post(std::function<void(shard::Shard&, Now)> work) {
-  boost::asio::post(*io_, [this, work = std::move(work)] {
-    turn([this, &work](Now now) { work(shard_, now); });
-  });
+  work_->post(
+      [this, work = std::move(work)] { turn([this, &work](Now now) { work(shard_, now); }); });
 }
 
 void Core::run_after(Milliseconds delay, std::function<void()> work) {
-  boost::asio::post(*io_, [this, delay, work = std::move(work)]() mutable {
-    const auto timer = std::make_shared<boost::asio::steady_timer>(*io_, delay);
-    timer->async_wait([timer, work = std::move(work)](const boost::system::error_code& error) {
-      if (!error) {
-        work();
-      }
-    });
+  work_->post([this, delay, work = std::move(work)]() mutable {
+    due_.emplace(read_clocks().steady + delay, std::move(work));
   });
 }
 
-void Core::wait_for_sockets() {
-  sockets_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                      [this](const boost::system::error_code& error) {
-                        if (!error) {
-                          on_sockets();
-                          wait_for_sockets();
-                        }
-                      });
-}
-
-void Core::on_sockets() {
-  const SteadyTime begin = std::chrono::steady_clock::now();
-  for (int round = 0; round < rounds_max; ++round) {
+// One look at the set, then everything that is due, and again: a deadline is never later than one
+// round of sockets.
+void Core::loop() {
+  bool rest = true;  // of work, which no socket tells of
+  while (!ended_) {
+    traffic_.wait(rest ? Milliseconds{0} : wait_time());
     const Now now = read_clocks();
-    if (round > 0 && now.steady - begin > rounds_time_max) {
-      return;
-    }
     begin_turn(now);
     traffic_.serve(round_, now);
     for (const std::uint32_t index : round_.listeners) {
       accept_from(index, now);
     }
-    if (round_.events > 0) {
+    if (rest || round_.events > 0) {
       end_turn(now);
+    }
+    if (round_.woken) {
+      work_->run();
     }
     if (traffic_.may_shake_hands(now)) {
       turn([this](Now later) { traffic_.shake_hands(later); });
-    } else if (round_.events == 0) {
-      return;
     }
+    if (next_deadline() <= now.steady) {
+      on_deadline();
+    }
+    rest = unfinished(now);
   }
+}
+
+SteadyTime Core::next_deadline() const noexcept {
+  const SteadyTime own = std::min({accept_again_, stop_at_, looked_at_ + heartbeat_interval,
+                                   due_.empty() ? SteadyTime::max() : due_.begin()->first});
+  return std::min({shard_.next_deadline(), traffic_.next_deadline(), own});
+}
+
+// Rounded up: who wakes a moment too early only looks again.
+Milliseconds Core::wait_time() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const SteadyTime next = next_deadline();
+  return next <= now ? Milliseconds{0} : std::chrono::ceil<Milliseconds>(next - now);
 }
 
 void Core::begin_turn(Now now) {
@@ -178,46 +171,19 @@ void Core::begin_turn(Now now) {
 void Core::end_turn(Now now) {
   shard_.end_of_turn(now);
   traffic_.flush(now);
-  if (traffic_.unfinished() || !shard_.turn_is_empty() || traffic_.may_shake_hands(now)) {
-    continue_later();
-  }
-  if (stopping_ && (quiet() || now.steady >= stop_at_)) {
+  if (stopping_ && (now.steady >= stop_at_ || (quiet() && !unfinished(now)))) {
     traffic_.close_all();
-    io_->stop();
-    return;
-  }
-  arm_timer(now);
-}
-
-void Core::continue_later() {
-  if (!continuing_) {
-    continuing_ = true;
-    boost::asio::post(*io_, [this] {
-      continuing_ = false;
-      on_sockets();
-      turn([](Now) {});
-    });
+    ended_ = true;
   }
 }
 
-void Core::arm_timer(Now now) {
-  const SteadyTime next = std::min({shard_.next_deadline(), traffic_.next_deadline(), accept_again_,
-                                    stop_at_, now.steady + heartbeat_interval});
-  if (next >= armed_for_) {
-    return;
-  }
-  armed_for_ = next;
-  timer_.expires_at(next);
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) {
-      on_timer();
-    }
-  });
+bool Core::unfinished(Now now) {
+  return traffic_.unfinished() || !shard_.turn_is_empty() || traffic_.may_shake_hands(now);
 }
 
-void Core::on_timer() {
-  armed_for_ = SteadyTime::max();
+void Core::on_deadline() {
   turn([this](Now now) {
+    looked_at_ = now.steady;
     if (now.steady >= accept_again_) {
       resume_accepting();
     }
@@ -227,6 +193,14 @@ void Core::on_timer() {
     traffic_.on_timer(now);
     tell_shed(now);
   });
+  run_due(read_clocks());
+}
+
+void Core::run_due(Now now) {
+  while (!due_.empty() && due_.begin()->first <= now.steady) {
+    const auto next = due_.extract(due_.begin());
+    next.mapped()();
+  }
 }
 
 void Core::measure_congestion() noexcept {
@@ -245,7 +219,7 @@ bool Core::mailbox_full(CoreIndex core) const noexcept {
 void Core::send(CoreIndex to, shard::MailBatch mail) {
   Core& other = *common_.cores[to.value];
   other.mailbox_bytes_.fetch_add(mail.size_bytes, std::memory_order_relaxed);
-  boost::asio::post(*other.io_, [&other, from = index_, mail = std::move(mail)]() mutable {
+  other.work_->post([&other, from = index_, mail = std::move(mail)]() mutable {
     other.receive(from, std::move(mail));
   });
 }
@@ -257,7 +231,7 @@ void Core::receive(CoreIndex from, shard::MailBatch mail) {
 
 void Core::move(CoreIndex to, Arrival arrival) {
   Core& other = *common_.cores[to.value];
-  boost::asio::post(*other.io_, [&other, arrival = std::move(arrival)]() mutable {
+  other.work_->post([&other, arrival = std::move(arrival)]() mutable {
     other.turn([&other, &arrival](Now now) {
       if (!other.stopping_) {
         other.admission_.arrive(std::move(arrival), now);
@@ -273,8 +247,8 @@ void Core::commit(storage::Batch batch, std::uint64_t ticket) {
 
 // A reader may still be at work when the core has ended: then nobody runs its answer.
 void Core::read(shard::ReadRequest request) {
-  const auto answer = [this, io = io_](shard::ReadAnswer read) {
-    boost::asio::post(*io, [this, read = std::move(read)]() mutable {
+  const auto answer = [this, work = work_](shard::ReadAnswer read) {
+    work->post([this, read = std::move(read)]() mutable {
       turn([this, &read](Now now) { shard_.on_read(std::move(read), now); });
     });
   };
@@ -305,7 +279,7 @@ void Core::log(int level, std::string_view event, std::string_view client,
 }
 
 void Core::stop() {
-  boost::asio::post(*io_, [this] { turn([this](Now now) { begin_stop(now); }); });
+  work_->post([this] { turn([this](Now now) { begin_stop(now); }); });
 }
 
 void Core::begin_stop(Now now) {

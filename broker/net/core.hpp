@@ -1,7 +1,8 @@
-// Core: one thread, one event loop, one shard, nothing shared. asio runs timers, mail and
-// everything slow; the sockets sit in Traffic's epoll set, on which asio waits as one descriptor.
+// Core: one thread, one event loop, one shard, nothing shared. It waits for nothing but Traffic's
+// epoll set, which holds the sockets, the ports and the work queue; deadlines are how long it
+// waits.
 //
-// One turn: events or one piece of mail → shard → Shard::end_of_turn (one commit, one mail per
+// One turn: events or one piece of work → shard → Shard::end_of_turn (one commit, one mail per
 // destination) → flush of the connections that have something to say.
 #pragma once
 
@@ -9,10 +10,8 @@
 
 #include <array>
 #include <atomic>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -25,6 +24,7 @@
 #include "net/options.hpp"
 #include "net/presence.hpp"
 #include "net/traffic.hpp"
+#include "net/work_queue.hpp"
 #include "shard/outside.hpp"
 #include "shard/shard.hpp"
 
@@ -98,8 +98,9 @@ class Core final : public shard::Outside {
   };
 
   void run(const std::function<void()>& ready);
-  void wait_for_sockets();
-  void on_sockets();
+  void loop();
+  Milliseconds wait_time();
+  SteadyTime next_deadline() const noexcept;
   void accept_from(std::uint32_t index, Now now);
   void admit(std::uint32_t index, int descriptor, const sockaddr_storage& peer, Now now);
   std::optional<ShedReason> find_place(std::uint32_t listener, std::uint64_t address, Now now,
@@ -116,9 +117,9 @@ class Core final : public shard::Outside {
   }
   void begin_turn(Now now);
   void end_turn(Now now);
-  void continue_later();
-  void arm_timer(Now now);
-  void on_timer();
+  bool unfinished(Now now);
+  void on_deadline();
+  void run_due(Now now);
   void on_committed();
   void receive(CoreIndex from, shard::MailBatch mail);
   void move(CoreIndex to, Arrival arrival);
@@ -129,14 +130,13 @@ class Core final : public shard::Outside {
   Common& common_;
   const CoreIndex index_;
   Counters counters_;
-  std::shared_ptr<boost::asio::io_context> io_;
+  std::shared_ptr<WorkQueue> work_;
   shard::Shard shard_;
   Traffic traffic_;
   Admission admission_;
   Completion completion_;
-  boost::asio::posix::stream_descriptor sockets_;
-  boost::asio::steady_timer timer_;
-  SteadyTime armed_for_ = SteadyTime::max();
+  std::multimap<SteadyTime, std::function<void()>> due_;  ///< of run_after()
+  SteadyTime looked_at_{};  ///< the deadlines, which happens at least every heartbeat
   SteadyTime accept_again_ = SteadyTime::max();
   SteadyTime stop_at_ = SteadyTime::max();
   std::vector<Socket> listening_;  // in the order of ServerOptions::listeners
@@ -146,8 +146,8 @@ class Core final : public shard::Outside {
   std::uint64_t submitted_ = 0;  // last ticket given to the committer
   std::uint64_t completed_ = 0;  // last ticket heard of
   bool congested_ = false;
-  bool continuing_ = false;  // a turn for the rest of the work is posted
   bool stopping_ = false;
+  bool ended_ = false;
   std::atomic<std::int64_t> heartbeat_{0};
   std::atomic<std::size_t> mailbox_bytes_{0};  // sent to this core and not yet received
   std::thread thread_;

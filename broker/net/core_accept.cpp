@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 
 #include "net/address.hpp"
@@ -35,7 +34,7 @@ void Core::listen() {
   for (const Socket& socket : listening_) {
     ::listen(socket.descriptor, backlog);
   }
-  boost::asio::post(*io_, [this] { resume_accepting(); });
+  work_->post([this] { resume_accepting(); });
 }
 
 void Core::resume_accepting() {

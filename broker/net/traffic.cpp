@@ -17,6 +17,7 @@ namespace {
 
 constexpr int events_per_round_max = 512;
 constexpr std::uint32_t listener_mark = UINT32_MAX;
+constexpr std::uint32_t work_mark = UINT32_MAX - 1;
 
 constexpr std::uint8_t interest_read = 1;
 constexpr std::uint8_t interest_write = 2;
@@ -76,6 +77,13 @@ void Traffic::watch_listener(int descriptor, std::uint32_t index, bool on) {
   ::epoll_ctl(epoll_, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, descriptor, &event);
 }
 
+void Traffic::watch_work(int descriptor) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = pack({work_mark, 0});
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event);
+}
+
 void Traffic::begin_turn(Now now) noexcept {
   turn_ = now.steady;
   counters_.unattached.set(lobby_.size());
@@ -115,20 +123,29 @@ std::unique_ptr<Connection> Traffic::release(Connection& connection) {
   return table_.remove(connection.id_);
 }
 
+void Traffic::wait(Milliseconds time_max) {
+  const int count =
+      ::epoll_wait(epoll_, events_.get(), events_per_round_max, static_cast<int>(time_max.count()));
+  ready_ = static_cast<std::size_t>(std::max(count, 0));
+}
+
 void Traffic::serve(Round& round, Now now) {
   round.listeners.clear();
-  round.events = read_soon_.size();
+  round.woken = false;
+  round.events = read_soon_.size() + ready_;
   serve_pending(now);
-  const int count = ::epoll_wait(epoll_, events_.get(), events_per_round_max, 0);
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events_[static_cast<std::size_t>(i)];
-    if ((event.data.u64 & UINT32_MAX) == listener_mark) {
+  for (std::size_t i = 0; i < ready_; ++i) {
+    const epoll_event& event = events_[i];
+    const auto slot = static_cast<std::uint32_t>(event.data.u64);
+    if (slot == listener_mark) {
       round.listeners.push_back(static_cast<std::uint32_t>(event.data.u64 >> 32));
+    } else if (slot == work_mark) {
+      round.woken = true;
     } else {
       on_event(event, now);
     }
   }
-  round.events += static_cast<std::size_t>(std::max(count, 0));
+  ready_ = 0;
 }
 
 void Traffic::serve_pending(Now now) {

@@ -40,11 +40,11 @@ class Traffic {
   /// Before the first connection. Null: as if there were always enough.
   void set_memory(const MemoryBudget* memory) noexcept { memory_ = memory; }
 
-  /// The epoll set: becomes readable when one of its sockets is ready. Owned here.
-  int epoll_descriptor() const noexcept { return epoll_; }
-
   /// Puts a listening socket into the set; round() reports it by `index`.
   void watch_listener(int descriptor, std::uint32_t index, bool on);
+
+  /// Puts the descriptor of a WorkQueue into the set; round() reports it as `woken`.
+  void watch_work(int descriptor);
 
   /// Every turn begins with this.
   void begin_turn(Now now) noexcept;
@@ -53,9 +53,12 @@ class Traffic {
   /// What one look at the set has found.
   struct Round {
     std::size_t events = 0;
+    bool woken = false;                    ///< there is something in the work queue
     std::vector<std::uint32_t> listeners;  ///< those with connections to accept
   };
-  /// Serves every ready socket once, without waiting. `round` is reused by the caller.
+  /// Looks at the set and waits until something is ready or `time_max` has passed.
+  void wait(Milliseconds time_max);
+  /// Serves once every socket that wait() has found. `round` is reused by the caller.
   void serve(Round& round, Now now);
 
   /// Takes a new connection and begins to watch it; `deadline` ends it unless it is attached
@@ -162,6 +165,7 @@ class Traffic {
   std::vector<ConnectionId> read_soon_;
   std::unique_ptr<std::uint8_t[]> scratch_;
   std::unique_ptr<epoll_event[]> events_;
+  std::size_t ready_ = 0;      // of events_, found by wait()
   SteadyTime turn_{};          // when the last turn began
   std::size_t lingering_ = 0;  // connections in closing and draining
   Lobby lobby_;

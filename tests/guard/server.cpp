@@ -121,6 +121,7 @@ bool Server::turn() {
   while (completed_ < committed_) {
     shard_->on_committed(++completed_, {}, now_);
   }
+  traffic_->wait(Milliseconds{0});
   traffic_->serve(round_, now_);
   const bool worked = round_.events > 0 || heard;
   if (worked || traffic_->unfinished() || !shard_->turn_is_empty()) {
