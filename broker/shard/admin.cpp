@@ -106,12 +106,16 @@ void Shard::shut_down(Now now) {
     session::Link& link = *session->link();
     shard.write_farewell(*session, mqtt::Reason::server_shutting_down, "");
     link.output_changed();
+    if (!session->open()) {  // its CONNECT has just been refused
+      shard.detach(*session, false, now);
+      link.close(session::CloseCause::server_shutdown);
+      continue;
+    }
     // Its record still says "connected": after the restart it counts as cut off then, and its will
     // is due by its delay.
     session->detach();
     link.close(session::CloseCause::server_shutdown);
   }
-  static_cast<void>(now);
 }
 
 }  // namespace skerry::shard

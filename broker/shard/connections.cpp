@@ -319,14 +319,6 @@ void Shard::Impl::end_connection(Session& session, mqtt::Reason reason, const ch
   write_farewell(session, reason, what);
   link->output_changed();
   outside.log(1, "connection ended by server", session.client_id(), what);
-  if (!session.open() && cause == CloseCause::storage_failure) {
-    // The CONNECT was refused: it leaves no will [MQTT-3.1.2-7], and no session that its client has
-    // never heard of and would be told is present next time.
-    session.set_will(nullptr);
-    if (!session.introduced()) {
-      session.set_expiry_seconds(0);
-    }
-  }
   const bool keep_will = !session::ends_rights(cause) && cause != CloseCause::server_shutdown;
   tell_disconnected(session.identity(), cause, now);
   detach(session, keep_will, now);
@@ -365,6 +357,14 @@ void Shard::Impl::tell_disconnected(const plugin::Identity& identity, CloseCause
 }
 
 void Shard::Impl::detach(Session& session, bool keep_will, Now now) {
+  if (!session.open()) {
+    // The CONNECT was not accepted, whatever has ended it: it leaves no will (section 3.1.2.5), and
+    // no session that its client has never heard of and would be told is present next time.
+    keep_will = false;
+    if (!session.introduced()) {
+      session.set_expiry_seconds(0);
+    }
+  }
   tell_groups_connected(session, false);
   session.detach();
   if (!keep_will) {

@@ -336,7 +336,8 @@ void Client::make_will(mqtt::Connect& packet, std::string& payload) {
   const Message message{.publisher = by_will,
                         .topic = topic,
                         .qos = static_cast<Qos>(random.below(3)),
-                        .retain = world.swarm.has(Feature::retained) && random.chance(200)};
+                        .retain = world.swarm.has(Feature::retained) && random.chance(200),
+                        .untold = true};
   wire->will = world.history.add(message);
   payload = payload_of(wire->will);
   mqtt::Will will{.topic = topics[topic],

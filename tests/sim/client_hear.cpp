@@ -83,6 +83,7 @@ void Client::hear_connack(const mqtt::Connack& connack) {
   }
   told_ = true;
   must_clean_ = false;
+  world.history[wire->will].untold = false;  // section 3.1.2.5: if the CONNECT is accepted
   if (finishing_) {
     write(mqtt::Disconnect{});
     wire->leave(Connection::Departure::end);

@@ -36,9 +36,11 @@ struct Message {
   bool retain = false;
   bool empty = false;  ///< removes the retained message of its topic
   Outcome outcome = Outcome::open;
-  bool repeated = false;      ///< published a second time, since its publisher's session was lost
-  bool untold = false;        ///< of those who say no to it nobody tells its publisher (3.1.1)
-  bool refused_once = false;  ///< the tap did not take it; it may have come again later
+  bool repeated = false;  ///< published a second time, since its publisher's session was lost
+  /// Its publisher cannot know what becomes of it: of those who say no nobody tells it (3.1.1), or
+  /// the CONNECT that brought the will was not answered.
+  bool untold = false;
+  bool refused_once = false;         ///< the tap did not take it; it may have come again later
   std::uint32_t expiry_seconds = 0;  ///< 0: none
   Time sent = never;
   Time settled = never;  ///< when the outcome was known
