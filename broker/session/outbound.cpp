@@ -174,7 +174,7 @@ void Session::resend(Now now) {
   inflight_unread_ = unread;
 }
 
-// False: the delivery is gone, since it is too large for this client.
+// False: the delivery is gone, since this client cannot have it.
 bool Session::resend_one(Delivery& delivery, Now now) {
   switch (delivery.state) {
     case State::queued:
@@ -236,15 +236,28 @@ void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now n
   delivery->state = State::sent;
   if (resend_due_ || !may_write() || !delivery->message) {
     resend_due_ = true;  // behind what was open before
-    resend(now);
-    read_ahead();
-  } else {
-    write_publish(*delivery, nullptr, now);
+    pump(now);
+  } else if (!write_publish(*delivery, nullptr, now)) {
+    pump(now);  // into the place that it leaves
   }
 }
 
-// False: too large for the client, so it is given up and gone from the window.
+void Session::give_up(Delivery& delivery, DropReason reason) {
+  host_.counters().dropped[static_cast<int>(reason)].add();
+  if (delivery.qos == mqtt::Qos::exactly_once) {
+    host_.forget_outbound(*this, delivery.packet_id);
+  }
+  host_.finish(*this, delivery);
+  remove_inflight(delivery);
+}
+
+// False: too large for the client or expired before it was sent to anybody, so it is given up and
+// gone from the window.
 bool Session::write_publish(Delivery& delivery, const mqtt::Publish* publish, Now now) {
+  if (delivery.message && !delivery.sent_before && delivery.message->expired(now.wall)) {
+    give_up(delivery, DropReason::expired);  // [MQTT-3.3.2-5]
+    return false;
+  }
   std::string& out = link_->output();
   const std::size_t before = out.size();
   mqtt::PublishHeader header{.packet_id = delivery.packet_id,
@@ -263,12 +276,7 @@ bool Session::write_publish(Delivery& delivery, const mqtt::Publish* publish, No
   }
   if (!fits(out.size() - before)) {  // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
     out.resize(before);
-    host_.counters().dropped[static_cast<int>(DropReason::too_large)].add();
-    if (delivery.qos == mqtt::Qos::exactly_once) {
-      host_.forget_outbound(*this, delivery.packet_id);
-    }
-    host_.finish(*this, delivery);
-    remove_inflight(delivery);
+    give_up(delivery, DropReason::too_large);
     return false;
   }
   if (alias.number != 0 && !alias.known) {

@@ -271,6 +271,7 @@ class Session {
   void send_new(Delivery delivery, const mqtt::Publish* publish, Now now);
   void store_packet_id(Delivery& delivery, Now now);
   bool write_publish(Delivery& delivery, const mqtt::Publish* publish, Now now);
+  void give_up(Delivery& delivery, DropReason reason);
   OutboundAliases::Alias choose_alias(std::string_view topic, mqtt::PublishHeader& header);
   bool release(Delivery& delivery);
   void write_release(mqtt::PacketId packet_id);
