@@ -59,7 +59,7 @@ class Client {
   /// The server was gone from `since` on, and started again now.
   void server_restarted(Time now);
   // The server's side of its connections.
-  void server_opened();
+  void server_opened(const Connection& connection);
   void server_let_go(const Connection& connection);
   std::string state() const;
 
@@ -126,6 +126,7 @@ class Client {
   bool finishing_ = false;  ///< ends its session with the CONNACK
   bool clean_ = true;
   bool must_clean_ = false;  ///< has sent Clean Start and was not answered
+  Time overtaken_at_ = 0;    ///< an earlier connection's CONNECT came to the server so late
   std::uint32_t expiry_ = 0;
   std::uint16_t window_ = 65'535;
   std::uint16_t server_window_ = 1;

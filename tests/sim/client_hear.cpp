@@ -82,7 +82,7 @@ void Client::hear_connack(const mqtt::Connack& connack) {
     return;
   }
   told_ = true;
-  must_clean_ = false;
+  must_clean_ = wire->opened_at < overtaken_at_;
   world.history[wire->will].untold = false;  // section 3.1.2.5: if the CONNECT is accepted
   if (finishing_) {
     write(mqtt::Disconnect{});
@@ -157,7 +157,13 @@ void Client::topics_disturbed() {
 
 // When it came too late, the session may have begun anew (section 3.1.2.11.2: it ends when its
 // expiry interval has passed), and a client that does not hear so must not take up what it had.
-void Client::server_opened() {
+// And when that was a CONNECT of an earlier connection, it has taken the session over or thrown it
+// away, of which the client hears no more than that its connection ends.
+void Client::server_opened(const Connection& connection) {
+  if (&connection != wire) {
+    overtaken_at_ = world.now();
+    session_disturbed();
+  }
   if (world.now() > sure_until_ - 2 * millisecond) {
     sure_ = false;
   }

@@ -192,7 +192,7 @@ void Connection::open() {
       return;
     }
     opened_at = world_.now();
-    world_.client_of(client_)->server_opened();
+    world_.client_of(client_)->server_opened(*this);
     world_.will_opened(*this);
     decoder_.set_packet_size_max(world_.swarm.limits.packet_size_max);
     if (phase_ == Phase::attached && !unparsed_.empty()) {

@@ -148,6 +148,9 @@ void World::finish_group(const storage::Status& status) {
   std::vector<std::uint64_t> last(machine->core_count());
   for (const Machine::Commit& commit : group_) {
     last[commit.core] = commit.ticket;
+    if (!status.ok()) {
+      failed(commit);
+    }
   }
   group_.clear();
   writing_ = false;
@@ -162,13 +165,49 @@ void World::finish_group(const storage::Status& status) {
     fail_waiting(status);
   } else if (!machine->commits.empty()) {
     start_writing();
+  } else if (failed_since_ != SteadyTime::max() && made_good()) {
+    failed_since_ = SteadyTime::max();
   }
+}
+
+void World::failed(const Machine::Commit& commit) {
+  failed_since_ = std::min(failed_since_, commit.handed_over);
+}
+
+// Do the shards know of nothing any more that differs from its record on disk?
+bool World::made_good() const {
+  for (std::uint16_t core = 0; core < machine->core_count(); ++core) {
+    if (!machine->completions[core].empty()) {
+      return false;
+    }
+    for (const shard::Shard::Size& size : machine->shard(CoreIndex{core}).sizes()) {
+      if (size.name == std::string_view("unstored records") && size.count != 0) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// What shards have handed over from then on may not be on disk.
+Time World::unstored_since() const {
+  SteadyTime since = machine->now.steady;
+  for (const Machine::Commit& commit : group_) {
+    since = std::min(since, commit.handed_over);
+  }
+  if (!machine->commits.empty()) {
+    since = std::min(since, machine->commits.front().handed_over);
+  }
+  since = std::min(since, failed_since_);
+  return std::chrono::duration_cast<std::chrono::microseconds>(since - SteadyTime{} - Seconds(1000))
+      .count();
 }
 
 void World::fail_waiting(const storage::Status& status) {
   std::vector<std::uint64_t> last(machine->core_count());
   for (const Machine::Commit& commit : machine->commits) {
     last[commit.core] = commit.ticket;
+    failed(commit);
   }
   machine->commits.clear();
   for (std::uint16_t core = 0; core < machine->core_count(); ++core) {
@@ -212,12 +251,15 @@ void World::crash(bool orderly) {
     for (const Machine::Commit& commit : machine->commits) {
       all.append(commit.batch);
     }
-    if (!broken_) {
-      machine->store().write(all, true).ok();
+    if (!broken_ && machine->store().write(all, true).ok()) {
+      group_.clear();
+      machine->commits.clear();
     }
   }
   count_drops();
   wills_uncertain(now_ - 5 * second);
+  wills_not_cancelled(unstored_since());
+  failed_since_ = SteadyTime::max();
   machine->kill(static_cast<std::uint16_t>(1 + random.below(4)));
   ++boots;
   judged_missing_.assign(judged_missing_.size(), 0);

@@ -24,7 +24,7 @@ struct Machine::Side final : shard::Outside {
   }
   void commit(storage::Batch batch, std::uint64_t ticket) override {
     machine.broke_contract = machine.broke_contract || ticket != ++last_ticket;
-    machine.commits.push_back({core, ticket, std::move(batch)});
+    machine.commits.push_back({core, ticket, std::move(batch), machine.now.steady});
     machine.listener_.on_commit(core);
   }
   void read(shard::ReadRequest request) override {

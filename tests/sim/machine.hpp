@@ -55,6 +55,7 @@ class Machine {
     std::uint16_t core;
     std::uint64_t ticket;
     storage::Batch batch;
+    SteadyTime handed_over{};
   };
   struct Completion {
     std::uint64_t ticket;

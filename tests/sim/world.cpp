@@ -333,6 +333,18 @@ void World::wills_uncertain(Time since) {
   }
 }
 
+// Nobody is told that a will is dropped, neither by DISCONNECT nor by who takes its owner's rights,
+// so a crash that comes before its record is gone brings it back.
+void World::wills_not_cancelled(Time since) {
+  for (MessageNumber number = 1; number < history.messages.size(); ++number) {
+    Message& message = history[number];
+    if (message.publisher == by_will && message.outcome == Outcome::forbidden &&
+        message.settled >= since) {
+      message.outcome = Outcome::lost;
+    }
+  }
+}
+
 void World::count_drops() {
   for (std::size_t reason = 0; reason < index_of(DropReason::count_); ++reason) {
     dropped[reason] += machine->dropped(static_cast<DropReason>(reason));

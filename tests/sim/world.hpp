@@ -171,6 +171,10 @@ class World final : MachineListener {
   void check_caps();
   void will_due(Will& will);
   void wills_uncertain(Time since);
+  void wills_not_cancelled(Time since);
+  void failed(const Machine::Commit& commit);
+  bool made_good() const;
+  Time unstored_since() const;
 
   MachineOptions machine_options();
 
@@ -190,7 +194,9 @@ class World final : MachineListener {
   // The committer: one group at a time, written and then synced.
   std::vector<Machine::Commit> group_;
   bool writing_ = false;
-  bool broken_ = false;      ///< has failed and was not opened again
+  bool broken_ = false;  ///< has failed and was not opened again
+  /// When the first of the batches was handed over that have failed and are not made good.
+  SteadyTime failed_since_ = SteadyTime::max();
   bool faulty_ = false;      ///< the disk
   Client* probe_ = nullptr;  ///< asks for retained messages
 
