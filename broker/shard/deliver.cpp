@@ -125,9 +125,31 @@ void Shard::Impl::deliver_group_matches(InFlow& flow, const std::vector<Recipien
   }
 }
 
+// At QoS 2 the client keeps a packet id until the exchange has ended, so that must survive a crash,
+// also for a message that nobody has promised to it.
+StoredPtr Shard::Impl::stored_at_last(Session& session, const Session::Match& match, InFlow& flow,
+                                      Now now) {
+  if (session.durable_id() == DurableId{} || match.qos != mqtt::Qos::exactly_once) {
+    return nullptr;
+  }
+  return store_for(
+      session, block_of(flow, now),
+      {session.durable_id(),
+       match.qos,
+       match.retain,
+       {match.subscription_identifiers.begin(), match.subscription_identifiers.end()}});
+}
+
 void Shard::Impl::deliver_to(Session& session, const Session::Match& match, InFlow& flow, Via via,
                              Now now) {
-  Delivery delivery{.stored = via.stored ? flow.stored : nullptr,
+  StoredPtr stored = via.stored ? flow.stored : nullptr;
+  if (stored == nullptr) {
+    stored = stored_at_last(session, match, flow, now);
+    if (stored != nullptr) {  // it is this member's alone, if it came by a group
+      via = {.recipient = session.durable_id(), .stored = true};
+    }
+  }
+  Delivery delivery{.stored = std::move(stored),
                     .subscription_identifiers = {match.subscription_identifiers.begin(),
                                                  match.subscription_identifiers.end()},
                     .recipient = via.recipient,

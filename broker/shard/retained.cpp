@@ -156,7 +156,8 @@ void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
       continue;
     }
     const DurableId durable = session->durable_id();
-    // While space is low it waits in memory only: it was not acknowledged to anybody as queued.
+    // While space is low it waits in memory only: it was not acknowledged to anybody as queued. But
+    // see stored_at_last().
     const bool stores = durable != DurableId{} && !refused_for_space(true);
     if (stores) {
       flow.stored = store_for(*session, block,

@@ -245,6 +245,7 @@ struct Shard::Impl final : session::Host {
     CoreIndex group_core = session::no_core;
   };
   void deliver_to(Session& session, const Session::Match& match, InFlow& flow, Via via, Now now);
+  StoredPtr stored_at_last(Session& session, const Session::Match& match, InFlow& flow, Now now);
   const mqtt::BlockPtr& block_of(InFlow& flow, Now now);
   const mqtt::MessagePtr& message_of(InFlow& flow, Now now);
   void append_recipients(mqtt::Qos published, std::vector<Recipient>& out);

@@ -282,3 +282,31 @@ TEST_CASE("No Local on a shared subscription is a protocol error") {
   client.subscribe("$share/g/t", q1, {.no_local = true});
   CHECK(client.heard() == "DISCONNECT 0x82");
 }
+
+TEST_CASE("a message that met its group only on the way ends its QoS 2 exchange after a restart") {
+  World world(1);
+  Device publisher(world.client("p"));
+  Device member(world.client("m"));
+  publisher.connect();
+  member.connect();
+  world.run();
+  world.commits_held = true;
+  publisher.publish("t/x", "a", q2);  // its record is written without the group
+  world.run();
+  member.client.subscribe("$share/g/t/#", q2);
+  member.client.answers = false;
+  world.commits_held = false;
+  world.run();
+  REQUIRE(member.payloads() == "a");
+  REQUIRE(member.received.size() == 1);
+  world.restart();
+  member.client.answers = true;
+  member.connect();
+  publisher.connect();
+  world.advance(Seconds(1));
+  CHECK(member.received.empty());
+  publisher.publish("t/x", "b", q2);
+  world.run();
+  CHECK(member.payloads() == "ab");
+  CHECK(world.leftovers() == 0);
+}
