@@ -105,6 +105,7 @@ void Client::hear_connack(const mqtt::Connack& connack) {
     if (sent.released) {
       write(mqtt::Pubrel{{sent.packet_id}, {}, {}, {}});
     } else {
+      world.history[sent.message].sent_again = true;
       write_publish(sent, resumed);
     }
   }
@@ -339,7 +340,14 @@ void Client::hear_suback(const mqtt::Suback& suback) {
     if (interest.possible_until != never) {
       continue;
     }
-    if (!mqtt::is_error(suback.reasons[i])) {
+    // An UNSUBSCRIBE was sent behind it: what this answer grants may be gone already.
+    const bool left = std::any_of(request + 1, requests_.end(), [&](const Request& later) {
+      return !later.subscribe && std::find(later.interests.begin(), later.interests.end(),
+                                           request->interests[i]) != later.interests.end();
+    });
+    if (!mqtt::is_error(suback.reasons[i]) && left) {
+      interest.sure_from = std::min(interest.sure_from, world.now());
+    } else if (!mqtt::is_error(suback.reasons[i])) {
       const bool was_sure = interest.sure_from != never && interest.sure_until == never;
       interest.sure_from = was_sure ? interest.sure_from : world.now();
       interest.sure_until = never;

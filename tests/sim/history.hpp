@@ -40,6 +40,7 @@ struct Message {
   /// Its publisher cannot know what becomes of it: of those who say no nobody tells it (3.1.1), or
   /// the CONNECT that brought the will was not answered.
   bool untold = false;
+  bool sent_again = false;           ///< on a later connection of its publisher
   bool refused_once = false;         ///< the tap did not take it; it may have come again later
   std::uint32_t expiry_seconds = 0;  ///< 0: none
   Time sent = never;

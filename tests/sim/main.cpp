@@ -23,6 +23,7 @@ using namespace skerry::sim;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t lines_shown = 60;
+constexpr std::size_t seeds_shown = 8;  ///< of each kind of finding
 
 struct Arguments {
   std::uint64_t first = 1;
@@ -86,7 +87,7 @@ std::string kind_of(const std::string& finding) {
       kind.pop_back();
     }
   }
-  return kind.substr(0, kind.find(';'));
+  return kind.substr(0, kind.find_first_of(";\n"));
 }
 
 /// Leaves out every feature without which the finding stays, then as many actions as it can.
@@ -157,7 +158,7 @@ int run_seeds(const Arguments& arguments, std::uint32_t job) {
   std::uint64_t worlds = 0;
   std::uint64_t events = 0;
   std::uint64_t hash = 0;
-  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> kinds;  // count, first seed
+  std::map<std::string, std::vector<std::uint64_t>> kinds;  // seeds
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   for (std::uint64_t seed = arguments.first + job; seed <= arguments.last; seed += arguments.jobs) {
     if (arguments.minutes > 0 && seconds() > arguments.minutes * 60) {
@@ -171,17 +172,19 @@ int run_seeds(const Arguments& arguments, std::uint32_t job) {
     events += life.events;
     hash = (hash ^ life.hash) * 0x9e3779b97f4a7c15;
     if (life.finding && arguments.survey) {
-      auto& [count, example] = kinds[kind_of(*life.finding)];
-      example = count++ == 0 ? seed : example;
+      kinds[kind_of(*life.finding)].push_back(seed);
     } else if (life.finding) {
       options.trace_all = false;
       report(options, *life.finding, arguments.shrink);
       return 1;
     }
   }
-  for (const auto& [kind, seen] : kinds) {
-    std::printf("%6llu × first in seed %llu: %s\n", static_cast<unsigned long long>(seen.first),
-                static_cast<unsigned long long>(seen.second), kind.c_str());
+  for (const auto& [kind, seeds] : kinds) {
+    std::printf("%6zu × %s, first in", seeds.size(), kind.c_str());
+    for (std::size_t i = 0; i < std::min(seeds.size(), seeds_shown); ++i) {
+      std::printf(" %llu", static_cast<unsigned long long>(seeds[i]));
+    }
+    std::printf("\n");
   }
   std::printf("%llu worlds, %llu events, %.1f s, %.0f events/s, trace %016llx: %s\n",
               static_cast<unsigned long long>(worlds), static_cast<unsigned long long>(events),
