@@ -113,6 +113,7 @@ class Client {
   void check_rights(const Message& message, const Arrival& arrival);
   bool accept_id(const mqtt::Publish& publish);
   void settle_open(std::uint16_t id, Outcome outcome);
+  bool asked_again(std::size_t interest, bool by_subscribe) const;
   void hear_suback(const mqtt::Suback& suback);
   void hear_unsuback(const mqtt::Unsuback& unsuback);
   void hear_acknowledgement(std::uint16_t id, mqtt::Qos qos, mqtt::Reason reason);

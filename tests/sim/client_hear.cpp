@@ -99,7 +99,7 @@ void Client::hear_connack(const mqtt::Connack& connack) {
   const bool resumed = connack.session_present;
   sure_expiry_ = resumed ? std::min(sure_expiry_, expiry_) : expiry_;
   longest_expiry_ = resumed ? std::max(longest_expiry_, expiry_) : expiry_;
-  sure_ = sure_expiry_ != 0 && wire->closed_at == never;
+  sure_ = sure_expiry_ != 0 && wire->closed_at == never && !world.rights.ended(index);
   sure_until_ = never;
   for (const Outgoing& sent : open_) {
     if (sent.released) {
@@ -328,6 +328,18 @@ void Client::check_rights(const Message& message, const Arrival& arrival) {
   }
 }
 
+// Is an answer still to come that says more of this interest?
+bool Client::asked_again(std::size_t interest, bool by_subscribe) const {
+  return std::any_of(requests_.begin(), requests_.end(), [&](const Request& other) {
+    return other.subscribe == by_subscribe &&
+           std::find(other.interests.begin(), other.interests.end(), interest) !=
+               other.interests.end();
+  });
+}
+
+// Answers come in the order of the requests, so that an UNSUBSCRIBE which is not answered yet came
+// behind this SUBSCRIBE, and so did another SUBSCRIBE. What is subscribed while rights are being
+// taken away goes with them when their core gets to it.
 void Client::hear_suback(const mqtt::Suback& suback) {
   const auto request = std::find_if(requests_.begin(), requests_.end(), [&](const Request& each) {
     return each.subscribe && each.packet_id == suback.packet_id.value;
@@ -335,11 +347,16 @@ void Client::hear_suback(const mqtt::Suback& suback) {
   if (request == requests_.end() || request->interests.size() != suback.reasons.size()) {
     fail("a SUBACK that does not fit its SUBSCRIBE");
   }
+  const std::vector<std::size_t> places = std::move(request->interests);
+  requests_.erase(request);
   for (std::size_t i = 0; i < suback.reasons.size(); ++i) {
-    Interest& interest = interests[request->interests[i]];
-    if (interest.possible_until != never) {
+    Interest& interest = interests[places[i]];
+    const bool granted = !mqtt::is_error(suback.reasons[i]);
+    const bool ends = asked_again(places[i], false) || world.rights.ended(index, interest.filter);
+    if (interest.possible_until != never || (granted && ends)) {
       continue;
     }
+<<<<<<< HEAD
     // An UNSUBSCRIBE was sent behind it: what this answer grants may be gone already.
     const bool left = std::any_of(request + 1, requests_.end(), [&](const Request& later) {
       return !later.subscribe && std::find(later.interests.begin(), later.interests.end(),
@@ -348,16 +365,18 @@ void Client::hear_suback(const mqtt::Suback& suback) {
     if (!mqtt::is_error(suback.reasons[i]) && left) {
       interest.sure_from = std::min(interest.sure_from, world.now());
     } else if (!mqtt::is_error(suback.reasons[i])) {
+=======
+    if (granted) {
+>>>>>>> 65b7a63 (sim: a SUBACK that an UNSUBSCRIBE or the end of rights overtakes promises nothing)
       const bool was_sure = interest.sure_from != never && interest.sure_until == never;
       interest.sure_from = was_sure ? interest.sure_from : world.now();
       interest.sure_until = never;
-    } else if (interest.sure_from == never) {
+    } else if (interest.sure_from == never && !asked_again(places[i], true)) {
       interest.possible_until = world.now();
     } else {
       interest.sure_until = std::min(interest.sure_until, world.now());
     }
   }
-  requests_.erase(request);
 }
 
 void Client::hear_unsuback(const mqtt::Unsuback& unsuback) {
@@ -368,11 +387,7 @@ void Client::hear_unsuback(const mqtt::Unsuback& unsuback) {
     fail("an UNSUBACK that nobody asked for");
   }
   for (const std::size_t place : request->interests) {
-    const bool again = std::any_of(requests_.begin(), requests_.end(), [&](const Request& other) {
-      return other.subscribe && std::find(other.interests.begin(), other.interests.end(), place) !=
-                                    other.interests.end();
-    });
-    if (!again && interests[place].sure_until != never) {
+    if (!asked_again(place, true) && interests[place].sure_until != never) {
       interests[place].possible_until = std::min(interests[place].possible_until, world.now());
     }
   }

@@ -27,6 +27,13 @@ class Rights final : public plugin::Authorizer {
   plugin::Standing standing_of(const plugin::Identity& identity) const {
     return {.state = standing[client_index(identity.name)]};
   }
+  // Taken away: some core may not have judged it yet.
+  bool ended(std::uint32_t client) const {
+    return standing[client] != plugin::Standing::State::valid;
+  }
+  bool ended(std::uint32_t client, FilterIndex filter) const {
+    return ended(client) || (topics_denied[client] && filters[filter].starts_with("p/"));
+  }
   void deny_topics(std::uint32_t client, bool denied) {
     topics_denied[client] = denied;
     ++epoch_;
