@@ -352,22 +352,13 @@ void Client::hear_suback(const mqtt::Suback& suback) {
   for (std::size_t i = 0; i < suback.reasons.size(); ++i) {
     Interest& interest = interests[places[i]];
     const bool granted = !mqtt::is_error(suback.reasons[i]);
-    const bool ends = asked_again(places[i], false) || world.rights.ended(index, interest.filter);
-    if (interest.possible_until != never || (granted && ends)) {
+    if (interest.possible_until != never ||
+        (granted && world.rights.ended(index, interest.filter))) {
       continue;
     }
-<<<<<<< HEAD
-    // An UNSUBSCRIBE was sent behind it: what this answer grants may be gone already.
-    const bool left = std::any_of(request + 1, requests_.end(), [&](const Request& later) {
-      return !later.subscribe && std::find(later.interests.begin(), later.interests.end(),
-                                           request->interests[i]) != later.interests.end();
-    });
-    if (!mqtt::is_error(suback.reasons[i]) && left) {
+    if (granted && asked_again(places[i], false)) {  // it may be gone already
       interest.sure_from = std::min(interest.sure_from, world.now());
-    } else if (!mqtt::is_error(suback.reasons[i])) {
-=======
-    if (granted) {
->>>>>>> 65b7a63 (sim: a SUBACK that an UNSUBSCRIBE or the end of rights overtakes promises nothing)
+    } else if (granted) {
       const bool was_sure = interest.sure_from != never && interest.sure_until == never;
       interest.sure_from = was_sure ? interest.sure_from : world.now();
       interest.sure_until = never;
