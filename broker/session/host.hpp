@@ -45,8 +45,9 @@ class Host {
   virtual void subscribe(Session& from, const mqtt::Subscribe& packet, Now now) = 0;
   virtual void unsubscribe(Session& from, const mqtt::Unsubscribe& packet, Now now) = 0;
 
-  /// Outbound QoS 2 of a persistent session is about to be sent first: its packet id is stored.
-  virtual GateId store_outbound(Session& session, const Delivery& delivery) = 0;
+  /// Outbound QoS 2 of a persistent session is about to be sent first: its packet id is stored, and
+  /// with it the message when an earlier batch failed to do so.
+  virtual GateId store_outbound(Session& session, Delivery& delivery) = 0;
   /// PUBREC came: the message is ticked off and the packet id marked as released.
   virtual GateId store_released(Session& session, const Delivery& delivery) = 0;
   /// PUBCOMP came: the packet id is forgotten.

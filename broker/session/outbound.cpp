@@ -233,6 +233,9 @@ void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now n
     }
     return;
   }
+  if (delivery->stored->state.load(std::memory_order_acquire) == Stored::State::failed) {
+    return store_packet_id(*delivery, now);  // the message was in an earlier batch
+  }
   delivery->state = State::sent;
   if (resend_due_ || !may_write() || !delivery->message) {
     resend_due_ = true;  // behind what was open before

@@ -179,6 +179,9 @@ void Shard::Impl::on_written(TicketWaiter& waiter) {
   if (waiter.write == Write::record) {
     pending_erasures.on_stored(waiter.id, waiter.ticket);
   }
+  if (waiter.write == Write::message) {
+    waiter.stored->state.store(Stored::State::committed, std::memory_order_release);
+  }
   const bool ticks = waiter.write == Write::tick_off || waiter.write == Write::released;
   if (ticks && waiter.stored->recipients.size() > 1 &&
       waiter.stored->remaining.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -194,6 +197,10 @@ void Shard::Impl::on_write_failed(TicketWaiter& waiter, Now now) {
   switch (waiter.write) {
     case Write::gated:
     case Write::released:
+      return;
+    case Write::message:
+      waiter.stored->state.store(Stored::State::failed, std::memory_order_release);
+      remove_message(waiter.stored);  // it may be on disk all the same
       return;
     case Write::tick_off:
     case Write::removal:
@@ -315,7 +322,14 @@ GateId Shard::Impl::release_inbound(Session& from, mqtt::PacketId packet_id) {
   return gate;
 }
 
-GateId Shard::Impl::store_outbound(Session& session, const Delivery& delivery) {
+GateId Shard::Impl::store_outbound(Session& session, Delivery& delivery) {
+  if (delivery.stored->state.load(std::memory_order_acquire) == Stored::State::failed) {
+    // Its packet id would be forgotten at the next start, there being no message.
+    SKERRY_ASSERT(delivery.message && delivery.recipient == session.durable_id());
+    delivery.stored = store_for(
+        session, delivery.message.block(),
+        {delivery.recipient, delivery.qos, delivery.retain, delivery.subscription_identifiers});
+  }
   batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
             encode_outbound(OutboundState::sent, delivery.stored->id, delivery.recipient));
   const GateId gate = open_gate({.purpose = Gate::Purpose::outbound_stored,
@@ -374,8 +388,7 @@ StoredPtr Shard::Impl::store_for(Session& session, const mqtt::BlockPtr& block,
   stored->remaining.store(1, std::memory_order_relaxed);
   batch.put(storage::Family::messages, message_key(stored->id),
             encode_message_record(recipient, *block));
-  // Later batches of this core are stored after this one, so a deletion cannot overtake it.
-  stored->state.store(Stored::State::committed, std::memory_order_release);
+  waiting_for_commit.push_back({.ticket = next_ticket, .stored = stored, .write = Write::message});
   return stored;
 }
 

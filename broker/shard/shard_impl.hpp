@@ -127,7 +127,7 @@ struct Shard::Impl final : session::Host {
   GateId release_inbound(Session& from, mqtt::PacketId packet_id) override;
   void subscribe(Session& from, const mqtt::Subscribe& packet, Now now) override;
   void unsubscribe(Session& from, const mqtt::Unsubscribe& packet, Now now) override;
-  GateId store_outbound(Session& session, const Delivery& delivery) override;
+  GateId store_outbound(Session& session, Delivery& delivery) override;
   GateId store_released(Session& session, const Delivery& delivery) override;
   void forget_outbound(Session& session, mqtt::PacketId packet_id) override;
   void finish(Session& session, Delivery& delivery) override;
@@ -414,6 +414,7 @@ struct Shard::Impl final : session::Host {
   /// What a batch brought to disk, so that a failure can be made good.
   enum class Write : std::uint8_t {
     gated,       ///< whoever waits for the gate hears of a failure
+    message,     ///< for one session; it stays in memory when that failed
     tick_off,    ///< recipient `id` has the message
     released,    ///< the same, told again by its client's next PUBREC
     removal,     ///< all recipients have it

@@ -27,7 +27,7 @@ struct NoHost final : session::Host {
   session::GateId release_inbound(session::Session&, mqtt::PacketId) override { return {}; }
   void subscribe(session::Session&, const mqtt::Subscribe&, Now) override {}
   void unsubscribe(session::Session&, const mqtt::Unsubscribe&, Now) override {}
-  session::GateId store_outbound(session::Session&, const session::Delivery&) override {
+  session::GateId store_outbound(session::Session&, session::Delivery&) override {
     return {};
   }
   session::GateId store_released(session::Session&, const session::Delivery&) override {

@@ -87,3 +87,32 @@ TEST_CASE("a message that its client may have seen and that is damaged ends with
   CHECK(one.subscriber.payloads() == "ab");
   CHECK(one.world.leftovers() == 0);
 }
+
+TEST_CASE(
+    "a retained message that could not be stored for a session is stored with its packet id") {
+  World world(1);
+  Device publisher(world.client("p"));
+  Device subscriber(world.client("s"));
+  publisher.connect();
+  subscriber.connect();
+  world.run();
+  publisher.publish("t", "a", q2, true);
+  world.run();
+  subscriber.client.answers = false;
+  world.store().fail_write(2, storage::StatusCode::full);  // behind the subscription itself
+  subscriber.client.subscribe("t", q2);
+  world.run();
+  REQUIRE_FALSE(subscriber.client.attached());
+  world.store().heal();
+  world.advance(Seconds(1));
+  subscriber.connect();
+  world.run();
+  REQUIRE(subscriber.received == std::set<std::uint16_t>{1});
+  world.restart();
+  subscriber.client.answers = true;
+  subscriber.connect();
+  world.advance(Seconds(1));
+  CHECK(subscriber.received.empty());
+  CHECK(subscriber.payloads() == "a");
+  CHECK(world.leftovers() == 0);
+}
