@@ -131,6 +131,10 @@ Shard::SessionId Shard::Impl::open(ConnectRequest request, session::Link& link, 
                   "the server keeps as many sessions as it is allowed to");
   }
   const bool present = resumed != sessions.end();
+  // It was due before this connection was made: after a start that may have to be made up for.
+  if (present && resumed->second->will() != nullptr && resumed->second->will_due_at <= now.steady) {
+    publish_will(*resumed->second, now);
+  }
   Session& session = present ? *resumed->second : create_session(request, now);
   adopt(session, request, *connect, present, link, now);
   return session.id();

@@ -343,6 +343,10 @@ void Shard::Impl::on_group_return(const mail::GroupReturn& mail, Now now) {
     return;
   }
   GroupState& state = found->second;
+  if (mail.block->expired(now.wall)) {  // [MQTT-3.3.2-5]
+    return drop_waiting(state, {mqtt::MessagePtr(mail.block), mail.stored, mail.qos},
+                        DropReason::expired);
+  }
   const mqtt::Publish view = view_now(*mail.block, now);
   InFlow flow{.publish = view, .block = mail.block, .stored = mail.stored};
   // Full members would pass it round for as long as none of them reads. So it waits after a few,

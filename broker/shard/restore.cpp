@@ -130,16 +130,15 @@ bool Shard::Impl::load_session(std::string_view key, std::string_view value, Now
   session.set_expiry_seconds(record->expiry_seconds);
   // One that was connected when the server went down was cut off just now.
   const WallTime since = record->connected ? now.wall : std::min(record->disconnected_at, now.wall);
-  const SteadyTime soonest = now.steady + start_grace;
+  quiet_until = now.steady + start_grace;
   session.expires_at =
-      std::max(soonest, now.steady + Seconds(record->expiry_seconds) - (now.wall - since));
+      std::max(quiet_until, now.steady + Seconds(record->expiry_seconds) - (now.wall - since));
   if (record->will) {
     auto will = std::make_unique<session::StoredWill>();
     will->block = std::move(record->will);
     will->delay_seconds = record->will_delay_seconds;
     will->message_expiry_seconds = record->will_expiry_seconds;
-    session.will_due_at =
-        std::max(soonest, now.steady + Seconds(will->delay_seconds) - (now.wall - since));
+    session.will_due_at = now.steady + Seconds(will->delay_seconds) - (now.wall - since);
     session.set_will(std::move(will));
   }
   return true;

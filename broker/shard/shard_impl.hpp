@@ -385,7 +385,8 @@ struct Shard::Impl final : session::Host {
   void restore_for(RestoreTable::Entry& entry, MessageId id, DurableId recipient,
                    std::string_view record);
   std::unordered_map<DurableId, std::set<std::uint64_t>> restored_acks;
-  int cores_starting = 0;  ///< that have not told yet what is subscribed there
+  int cores_starting = 0;                      ///< that have not told yet what is subscribed there
+  SteadyTime quiet_until = SteadyTime::min();  ///< after a start: no timer of a session before
   void note_id(std::uint64_t id) noexcept;
 
   ShardOptions options;

@@ -17,8 +17,9 @@ constexpr Seconds sweep_every{1};
 }  // namespace
 
 void Shard::Impl::arm(Session& session) {
-  const SteadyTime due = std::min({session.keep_alive_deadline(), session.expires_at,
-                                   session.will_due_at, session.rate_resumes_at()});
+  const SteadyTime due =
+      std::max(quiet_until, std::min({session.keep_alive_deadline(), session.expires_at,
+                                      session.will_due_at, session.rate_resumes_at()}));
   if (due < session.timer_armed_at) {
     session.timer_armed_at = due;
     timers.add(due, session.id());

@@ -113,6 +113,27 @@ TEST_CASE("what a member leaves unacknowledged at QoS 1 goes to another, at QoS 
   }
 }
 
+TEST_CASE("what has expired when a member gives it back goes to nobody else [MQTT-3.3.2-5]") {
+  for (const std::uint16_t cores : {std::uint16_t{1}, std::uint16_t{2}}) {
+    Fleet fleet(cores, 2);
+    fleet[0].client.answers = false;
+    fleet[1].client.subscribe("$share/g/t/#", q0);
+    fleet.world.run();
+    fleet.publisher.client.publish("t/x", "a", {.qos = q1, .expiry = 5});
+    fleet.publisher.client.publish("t/x", "b", {.qos = q1, .expiry = 5});
+    fleet.world.run();
+    CHECK(fleet.all() == "ab");
+    fleet.world.skip(Seconds(10));
+    fleet[0].client.disconnect(Reason::success, 0);
+    fleet.world.run();
+    CHECK(fleet.all() == "ab");
+    CHECK(fleet.world.dropped(DropReason::expired) == 1);
+    fleet[1].client.disconnect(Reason::success, 0);
+    fleet.world.run();
+    CHECK(fleet.world.leftovers() == 0);
+  }
+}
+
 TEST_CASE("messages that come back keep their order before later ones") {
   for (const std::uint16_t cores : {std::uint16_t{1}, std::uint16_t{2}}) {
     ConnectOptions narrow = persistent;

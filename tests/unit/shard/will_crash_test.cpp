@@ -165,3 +165,43 @@ TEST_CASE("a will that could not be stored is published when storage is well aga
     CHECK(world.records(storage::Family::sessions) == 2);
   }
 }
+
+TEST_CASE("a client that is back at once after a crash does not undo a will whose time had come") {
+  for (const std::uint16_t cores : {std::uint16_t{1}, std::uint16_t{2}}) {
+    World world(cores);
+    Client& mortal = world.client("m", 0);
+    Device watcher(world.client("s", 1));
+    watcher.connect();
+    world.run();
+    watcher.client.subscribe("will", q2);
+    world.run();
+    ConnectOptions options = persistent;
+    std::string expected;
+    SUBCASE("without a delay") {
+      options.will = will_of("will", "dead");
+      expected = "dead";
+    }
+    SUBCASE("with one that ended while the server was away") {
+      options.will = will_of("will", "dead", 5);
+      expected = "dead";
+    }
+    SUBCASE("with one that has not ended [MQTT-3.1.3-9]") {
+      options.will = will_of("will", "dead", 50);
+    }
+    options.will->qos = q2;
+    mortal.connect(options);
+    world.run();
+    if (options.will->delay_interval != 0) {
+      mortal.drop();
+      world.run();
+      world.skip(Seconds(10));
+    }
+    world.crash();
+    mortal.connect(persistent);
+    watcher.connect();
+    world.run();
+    world.advance(Seconds(100));
+    CHECK(watcher.payloads() == expected);
+    CHECK(world.leftovers() == 0);
+  }
+}
