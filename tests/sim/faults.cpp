@@ -282,6 +282,9 @@ void World::start_server() {
   timer_at_.assign(cores, never);
   mail_at_.assign(cores, std::vector<Time>(cores, 0));
   complete_at_.assign(cores, 0);
+  // What RocksDB finds in its log when it opens stands in synced tables before anybody reads it
+  // (rocks_tuning.cpp), so that no later power loss takes what a start has acted upon.
+  machine->store().sync().ok();
   if (!machine->start()) {
     fail("the store holds a damaged record");
   }
@@ -361,8 +364,8 @@ void World::operator_ends() {
   if (session) {
     client.session_disturbed();
     for (const auto& connection : connections) {
-      if (connection->client() == who) {
-        connection->expiry = 0;
+      if (connection->client() == who && connection->phase() == Connection::Phase::attached) {
+        connection->expiry = 0;  // of one that is still to come nothing is ended
       }
     }
     Will& will = wills_[who];
