@@ -69,6 +69,10 @@ class Session {
   std::string_view client_id() const noexcept {
     return std::string_view(key_).substr(key_.size() - client_id_size_);
   }
+  /// Stands for the client in messages on their way, whichever of its sessions has sent them; the
+  /// host sets it, and it is not 0.
+  std::uint64_t client_hash() const noexcept { return client_hash_; }
+  void set_client_hash(std::uint64_t hash) noexcept { client_hash_ = hash; }
   const plugin::Identity& identity() const noexcept { return identity_; }
   void set_identity(plugin::Identity identity) { identity_ = std::move(identity); }
   void set_not_after(WallTime when) noexcept { identity_.not_after = when; }
@@ -287,6 +291,7 @@ class Session {
   Host& host_;
   Link* link_ = nullptr;
   std::uint64_t id_;
+  std::uint64_t client_hash_ = 0;
   std::string key_;
   std::uint32_t client_id_size_;
   std::uint32_t expiry_seconds_ = 0;

@@ -169,6 +169,7 @@ Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
   const std::uint64_t id = options.next_id->fetch_add(1, std::memory_order_relaxed);
   auto made = std::make_unique<Session>(*this, id, request.identity, request.client_id);
   Session& session = *made;
+  session.set_client_hash(keyed_hash(options.hash_key, session.key()) | 1);
   by_id.emplace(id, &session);
   sessions.emplace(session.key(), std::move(made));
   return session;

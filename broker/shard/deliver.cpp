@@ -36,7 +36,7 @@ void Shard::Impl::collect(const InFlow& flow) {
 
 void Shard::Impl::collect_subscriber(Subscriber& subscriber, const InFlow& flow) {
   Session& session = *subscriber.session;
-  if (subscriber.options.no_local && session.id() == flow.publisher) {  // [MQTT-3.8.3-3]
+  if (subscriber.options.no_local && session.client_hash() == flow.publisher) {  // [MQTT-3.8.3-3]
     return;
   }
   const bool covered =

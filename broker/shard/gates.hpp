@@ -22,7 +22,8 @@ struct Publication {
 
   mqtt::BlockPtr block;
   StoredPtr stored;
-  std::uint64_t publisher = 0;  ///< session id, 0 for the server itself
+  std::uint64_t publisher = 0;  ///< hash of the client, for No Local; 0 for the server itself
+  std::uint64_t session = 0;    ///< of the publisher, 0 likewise
   DurableId packet_id_owner;    ///< persistent publisher at QoS 2, else 0
   mqtt::PacketId packet_id;
   std::vector<Target> targets;        ///< persistent recipients, all cores

@@ -47,7 +47,7 @@ void Shard::Impl::pass(GateId id, Now now) {
   Gate& gate = *gates.find(id);
   const Publication* publication = gate.publication.get();
   const auto line =
-      publication != nullptr && publication->hold ? held.find(publication->publisher) : held.end();
+      publication != nullptr && publication->hold ? held.find(publication->session) : held.end();
   if (line == held.end()) {
     return finish_gate(id, now);
   }

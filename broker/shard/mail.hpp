@@ -42,7 +42,7 @@ struct Interest {
 /// A message for the subscribers of your core.
 struct Publish {
   mqtt::BlockPtr block;
-  std::uint64_t publisher = 0;  ///< session id, for No Local
+  std::uint64_t publisher = 0;  ///< hash of the client, for No Local
   GateId gate;                  ///< when set: answer Matched with the durable recipients
   bool hold = false;            ///< QoS 2: only say who matches; Release brings the delivery
   StoredPtr stored;             ///< set together with `gate`

@@ -163,7 +163,7 @@ GateId Shard::Impl::gate_for(Session* from, GateId existing) {
 
 GateId Shard::Impl::route(const mqtt::Publish& packet, const RouteOptions& how, Now now) {
   Session* const from = how.from;
-  InFlow flow{.publish = packet, .publisher = from == nullptr ? 0 : from->id()};
+  InFlow flow{.publish = packet, .publisher = from == nullptr ? 0 : from->client_hash()};
   const bool answered = packet.qos != mqtt::Qos::at_most_once;
   GateId gate = how.gate;
   if (how.stored_by_tap && answered) {
@@ -240,6 +240,7 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
   publication->block = block_of(flow, now);
   publication->stored = flow.stored;
   publication->publisher = flow.publisher;
+  publication->session = from == nullptr ? 0 : from->id();
   publication->hold = twice;
   publication->cores = cores.cores;
   if (twice && from != nullptr) {

@@ -82,7 +82,7 @@ struct Interests {
 /// it.
 struct InFlow {
   const mqtt::Publish& publish;
-  std::uint64_t publisher = 0;  ///< session id for No Local, 0 for the server
+  std::uint64_t publisher = 0;  ///< hash of the client for No Local, 0 for the server
   mqtt::BlockPtr block;         ///< null until needed
   mqtt::MessagePtr message;     ///< this core's handle on it
   StoredPtr stored;             ///< null when it is not stored for anybody

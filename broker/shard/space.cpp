@@ -15,7 +15,7 @@ bool Shard::Impl::takes_space(const Session& from, const mqtt::Publish& packet) 
   if (packet.qos == mqtt::Qos::exactly_once && from.durable_id() != DurableId{}) {
     return true;
   }
-  const InFlow flow{.publish = packet, .publisher = from.id()};
+  const InFlow flow{.publish = packet, .publisher = from.client_hash()};
   collect(flow);
   return wants_storage(interests_of(packet.topic));
 }

@@ -373,3 +373,24 @@ TEST_CASE("a QoS 2 publisher whose session ends while other cores are asked leav
   CHECK(world.records(storage::Family::inflight) == 1);  // of the subscriber
   CHECK(subscriber.heard().find("=x q2 #1") != std::string::npos);
 }
+
+TEST_CASE("No Local holds for what an earlier session of the same client has sent") {
+  World world(1);
+  Client& client = world.client("c");
+  client.connect();
+  Client& keeper = world.client("k");  // whose subscription makes the message wait for storage
+  keeper.connect(persistent);
+  world.run();
+  keeper.subscribe("t", q2);
+  world.run();
+  world.commits_held = true;
+  client.publish("t", "mine", {.qos = q2});
+  client.drop();
+  client.connect();
+  client.heard();
+  client.subscribe("t", q2, {.maximum_qos = q2, .no_local = true});
+  world.commits_held = false;
+  world.run();
+  CHECK(client.heard().find("PUBLISH") == std::string::npos);
+  CHECK(keeper.heard().find("t=mine") != std::string::npos);
+}
