@@ -251,11 +251,15 @@ void Client::arrive(const mqtt::Publish& publish) {
                         .dup = publish.dup,
                         .at = world.now()};
   arrivals.push_back(arrival);
-  arrivals.back().surely_wanted =
-      std::any_of(interests.begin(), interests.end(), [&](const Interest& interest) {
-        return interest.incarnation == incarnation && matches(interest.filter, topic) &&
-               interest.sure_from <= world.history[number].sent;
-      });
+  for (const Interest& interest : interests) {
+    const bool own = interest.some_no_local &&
+                     world.history[number].publisher == static_cast<std::int32_t>(index);
+    if (interest.incarnation == incarnation && matches(interest.filter, topic) && !own &&
+        interest.sure_from <= world.history[number].sent) {
+      arrivals.back().surely_wanted = true;
+      arrivals.back().surely_kept |= interest.lowest != Qos::at_most_once;
+    }
+  }
   check_arrival(world.history[number], arrival, publish);
 }
 

@@ -54,6 +54,7 @@ struct Arrival {
   bool dup = false;
   Time at = 0;
   bool surely_wanted = false;  ///< subscribed to before it was sent
+  bool surely_kept = false;    ///< … and never at QoS 0, so that each copy must have arrived
 };
 
 struct Interest {

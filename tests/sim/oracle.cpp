@@ -67,8 +67,8 @@ void Oracle::judge_client(const Client& client) {
 
 // First arrivals of one publisher's messages, per topic and QoS, come in the order of sending. One
 // that the tap has refused and whose publisher did not hear so is sent again on its next
-// connection, behind later ones that were taken: the server has received it in that order. At
-// QoS 0 the first copy of one that was sent again may have been dropped.
+// connection, behind later ones that were taken: the server has received it in that order. Of
+// one that was sent again the first copy may have been dropped at QoS 0, expired or denied.
 void Oracle::judge_order(const Client& client) {
   if (world_.dropped[static_cast<std::size_t>(DropReason::queue_full)] != 0) {
     return;  // what was dropped and is sent again comes late
@@ -84,7 +84,8 @@ void Oracle::judge_order(const Client& client) {
   std::vector<bool> seen(world_.history.messages.size());
   for (const Arrival& arrival : client.arrivals) {
     const Message& message = world_.history[arrival.message];
-    const bool second_copy = message.sent_again && arrival.qos == Qos::at_most_once;
+    const bool second_copy =
+        message.sent_again && (!arrival.surely_kept || excused(client, message));
     const bool counts = !arrival.retain && arrival.surely_wanted && message.publisher >= 0 &&
                         !is_group_topic(message.topic) && !message.refused_once && !second_copy &&
                         message.outcome == Outcome::acknowledged && !seen[arrival.message];
