@@ -1,4 +1,5 @@
 // Wills on their way: a will leaves the record of its session in the batch that holds its message.
+// One whose message could not be stored is tried again, also that of a session without a record.
 //
 // That batch is written when other cores have said who matches there, a turn or more after the
 // session let go of its will, and by then the session may have another will or be gone. Until then
@@ -46,10 +47,11 @@ void Shard::Impl::route_will(const Session& session, std::unique_ptr<session::St
   ++gates.find(gate)->waiting;  // ours: it does not pass while the will is being routed
   route(publish, {.stored_by_tap = tapped == plugin::TapVerdict::stored, .gate = gate}, now);
   const Gate& open = *gates.find(gate);
-  if (session.durable_id() != DurableId{} && open.waiting > 1) {
+  if (open.waiting > 1) {
     WillOnItsWay on_its_way{.identity = session.identity(), .will = std::move(will), .record = {}};
     const bool kept_elsewhere = publish.retain && owner_of(publish.topic) != options.index;
-    if (kept_elsewhere || (open.publication && open.publication->answers_missing != 0)) {
+    const bool asked = open.publication && open.publication->answers_missing != 0;
+    if (session.durable_id() != DurableId{} && (kept_elsewhere || asked)) {
       on_its_way.record = DurableId{options.next_id->fetch_add(1, std::memory_order_relaxed)};
       on_its_way.erased_when_passed = kept_elsewhere;
       store_will_record(on_its_way, now);

@@ -275,10 +275,11 @@ void Client::check_arrival(const Message& message, const Arrival& arrival,
   if (arrival.qos > message.qos) {
     fail(what + " arrives at a higher QoS than it was published with");
   }
-  const Time routed_until =
-      message.settled == never || message.qos == Qos::at_most_once || message.publisher < 0
-          ? never
-          : message.settled + world.lag();
+  // Of one that was published again the first copy may still be under way.
+  const Time routed_until = message.settled == never || message.repeated ||
+                                    message.qos == Qos::at_most_once || message.publisher < 0
+                                ? never
+                                : message.settled + world.lag();
   bool matched = false;
   bool foreign = message.publisher != static_cast<std::int32_t>(index) || arrival.retain;
   for (const Interest& interest : interests) {
