@@ -106,6 +106,7 @@ void Client::hear_connack(const mqtt::Connack& connack) {
       write(mqtt::Pubrel{{sent.packet_id}, {}, {}, {}});
     } else {
       world.history[sent.message].sent_again = true;
+      world.history[sent.message].resent = true;
       write_publish(sent, resumed);
     }
   }

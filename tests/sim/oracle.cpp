@@ -202,7 +202,9 @@ void Oracle::judge() {
 
 // --- retained messages ---------------------------------------------------------------------------
 
-// Was it surely replaced or removed by another?
+// Was it surely replaced or removed by another? Not by a later one at QoS 2 of the same publisher
+// when it was sent again itself: at QoS 1 that is a new message [MQTT-4.3.2-5], behind which the
+// other is sent again and not taken a second time, so that the server had it last.
 bool Oracle::replaced(MessageNumber number) const {
   const Message& old = world_.history[number];
   for (MessageNumber other = 1; other < world_.history.messages.size(); ++other) {
@@ -212,7 +214,9 @@ bool Oracle::replaced(MessageNumber number) const {
         message.untold || message.publisher == by_will) {
       continue;
     }
-    const bool same = message.publisher == old.publisher && other > number && !old.repeated;
+    const bool again = old.resent && old.qos < message.qos;
+    const bool same =
+        message.publisher == old.publisher && other > number && !old.repeated && !again;
     const bool after = old.settled != never && old.qos != Qos::at_most_once &&
                        message.sent > old.settled + world_.lag();
     if (same || after) {
