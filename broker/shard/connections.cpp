@@ -12,6 +12,10 @@
 namespace skerry::shard {
 namespace {
 
+/// A record that keeps a session for so long, and for half its expiry interval, will do after a
+/// crash until the next one is stored.
+constexpr Seconds kept_least{60};
+
 mqtt::Frame frame_of(std::string_view bytes) {
   std::size_t header = 1;
   while (header < bytes.size() && header < 4 &&
@@ -182,8 +186,12 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
   session.set_identity(request.identity);
   credentials.add(session);
   session.set_peer_address(request.peer_address);
-  session.set_expiry_seconds(
-      std::min(connect.session_expiry_interval, cap.session_expiry_max_seconds));
+  const std::uint32_t expiry =
+      std::min(connect.session_expiry_interval, cap.session_expiry_max_seconds);
+  const bool kept_long =
+      expiry == session.expiry_seconds() &&
+      session.expires_at >= now.steady + std::max(Seconds(expiry) / 2, kept_least);
+  session.set_expiry_seconds(expiry);
   session.expires_at = SteadyTime::max();
   session.will_due_at = SteadyTime::max();  // [MQTT-3.1.3-9]: it came back in time
   const bool had_will = session.will() != nullptr;
@@ -204,8 +212,9 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
   GateId gate;
   if (session.persistent() || session.durable_id() != DurableId{}) {
     // A client may rely on a new session once it hears of it; one that was there already is on
-    // disk.
-    const bool wait = session.durable_id() == DurableId{} || session.will() != nullptr || had_will;
+    // disk, if for long enough.
+    const bool wait =
+        session.durable_id() == DurableId{} || !kept_long || session.will() != nullptr || had_will;
     store_session(session, true, now);
     if (wait) {
       gate = open_gate({.session = session.id()});

@@ -162,3 +162,42 @@ TEST_CASE("a stored session thrown away by a refused clean start stays away afte
   world.run();
   CHECK(client.heard() == "CONNACK 0x00");
 }
+
+TEST_CASE(
+    "a session that is resumed for longer than its record says is promised after the commit") {
+  World world(1);
+  Client& client = world.client("c");
+  client.connect({.clean = false, .expiry = 5});
+  world.run();
+  client.drop();
+  world.run();
+  client.heard();
+  world.skip(Seconds(4));
+  world.commits_held = true;
+  client.connect(persistent);
+  world.run();
+  CHECK(client.heard() == "");
+  world.commits_held = false;
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00 present");
+  world.crash();
+  world.advance(Seconds(60));
+  client.connect(persistent);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00 present");
+}
+
+TEST_CASE("a session whose record keeps it for long is resumed without waiting for storage") {
+  World world(1);
+  Client& client = world.client("c");
+  client.connect(persistent);
+  world.run();
+  client.drop();
+  world.run();
+  client.heard();
+  world.skip(Seconds(100));
+  world.commits_held = true;
+  client.connect(persistent);
+  world.run();
+  CHECK(client.heard() == "CONNACK 0x00 present");
+}
