@@ -77,6 +77,12 @@ LogLevel level_of(int level) noexcept {
   return static_cast<LogLevel>(std::clamp(level, 0, static_cast<int>(LogLevel::error)));
 }
 
+std::shared_ptr<net::OutputBudget> output_budget_of(const ListenerLimits& limits) {
+  return limits.output_bytes_max == 0
+             ? nullptr
+             : std::make_shared<net::OutputBudget>(limits.output_bytes_max);
+}
+
 http::EndpointTable joined(http::EndpointTable left, http::EndpointTable right) {
   left.insert(left.end(), std::make_move_iterator(right.begin()),
               std::make_move_iterator(right.end()));
@@ -237,6 +243,7 @@ net::Listener Application::Impl::make_listener(const ListenerConfiguration& list
   made.domain = listener.domain;
   made.connections_max = listener.limits.connections_max;
   made.rates = listener.limits.rates;
+  made.output = output_budget_of(listener.limits);
   made.authenticator = authenticators.back().get();
   if (listener.tls) {
     made.tls = hold_tls([this, listener] {

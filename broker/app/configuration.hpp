@@ -44,6 +44,7 @@ enum class AuthenticationMethod : std::uint8_t { certificate, password, jwt, ano
 /// What a listener has in place of the limits of all.
 struct ListenerLimits {
   std::uint32_t connections_max = 0;  ///< 0: what the server has
+  std::size_t output_bytes_max = 0;   ///< unsent, of all its connections; 0: any amount
   std::optional<RateLimits> rates;
 };
 

@@ -241,11 +241,13 @@ void read_listener_limits(const Section& listener, const Limits& otherwise,
   if (!node) {
     return;
   }
-  std::vector<std::string_view> keys{"connections_max"};
+  std::vector<std::string_view> keys{"connections_max", "output_bytes_max"};
   keys.insert(keys.end(), rate_keys.begin(), rate_keys.end());
   const Section section(listener.file(), listener.qualified("limits"), node, std::move(keys));
   limits.connections_max = static_cast<std::uint32_t>(
       section.read_number("connections_max", limits.connections_max, {0, 10'000'000}));
+  limits.output_bytes_max =
+      section.read_size("output_bytes_max", limits.output_bytes_max, {mebi, 65'536 * gibi});
   if (std::any_of(rate_keys.begin(), rate_keys.end(),
                   [&section](std::string_view key) { return bool{section.value(key)}; })) {
     limits.rates = otherwise.rates;
@@ -257,6 +259,9 @@ std::string listener_limits_text(const ListenerLimits& limits) {
   std::string text;
   if (limits.connections_max != 0) {
     text += "      connections_max: " + std::to_string(limits.connections_max) + "\n";
+  }
+  if (limits.output_bytes_max != 0) {
+    text += "      output_bytes_max: " + format_size(limits.output_bytes_max) + "\n";
   }
   if (limits.rates) {
     for (const auto& [key, value] : rate_values(*limits.rates)) {

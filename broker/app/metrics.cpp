@@ -47,6 +47,8 @@ constexpr std::array rows{
         &Counters::bytes_received},
     Row{"skerry_sent_bytes_total", "Bytes written to clients", MetricType::Counter,
         &Counters::bytes_sent},
+    Row{"skerry_messages_matched_total", "Deliveries that messages came to, before any was dropped",
+        MetricType::Counter, &Counters::matched},
     Row{"skerry_publishes_denied_total", "PUBLISH packets refused by the policy",
         MetricType::Counter, &Counters::publishes_denied},
     Row{"skerry_subscribes_denied_total", "Filters refused by the policy", MetricType::Counter,
@@ -77,9 +79,9 @@ constexpr std::array rows{
         MetricType::Counter, &Counters::reads_paused},
 };
 
-constexpr std::array drop_reasons{"queue_full", "output_full",  "expired",
-                                  "too_large",  "mailbox_full", "not_authorized",
-                                  "no_member",  "unreadable",   "memory"};
+constexpr std::array drop_reasons{"queue_full",   "output_full",    "expired",   "too_large",
+                                  "mailbox_full", "not_authorized", "no_member", "unreadable",
+                                  "memory",       "listener_full"};
 
 static_assert(drop_reasons.size() == static_cast<std::size_t>(DropReason::count_));
 

@@ -34,6 +34,7 @@ enum class DropReason : std::uint8_t {
   no_member,       ///< a shared group had nobody to take it and no queue
   unreadable,      ///< its record on disk was damaged or gone when its turn came
   memory,          ///< under the cap of a calm day, but the process was short of memory
+  listener_full,   ///< QoS 0 and the outputs of its listener held too much, and it much of that
   count_
 };
 
@@ -79,6 +80,7 @@ struct alignas(64) Counters {
   Counter retained_bytes;
   Counter messages_received[3];  ///< PUBLISH by QoS
   Counter messages_sent[3];
+  Counter matched;  ///< deliveries that messages came to, before any was dropped
   Counter bytes_received;
   Counter bytes_sent;
   Counter publishes_denied;

@@ -27,32 +27,39 @@ class MemoryBudget {
   /// What was measured. Any thread, but one at a time.
   void set_used(std::size_t bytes) noexcept {
     used_.store(bytes, std::memory_order_relaxed);
-    std::uint32_t room = room_whole;
-    if (limit_ != 0) {
-      const std::size_t pressed_at = limit_ / 100 * pressed_percent;
-      const std::size_t full_at = limit_ / 100 * full_percent;
-      if (bytes >= full_at) {
-        room = 0;
-      } else if (bytes >= pressed_at) {
-        const std::size_t left = (full_at - bytes) * (room_whole - 1) / (full_at - pressed_at);
-        room = static_cast<std::uint32_t>(std::clamp<std::size_t>(left, 1, room_whole - 1));
-      }
-    }
-    room_.store(room, std::memory_order_relaxed);
+    room_.store(limit_ == 0 ? room_whole : room_in(limit_, bytes), std::memory_order_relaxed);
   }
 
   Level level() const noexcept {
     const std::uint32_t room = room_.load(std::memory_order_relaxed);
     return room == room_whole ? Level::calm : (room == 0 ? Level::full : Level::pressed);
   }
-  /// No new connection may come in. For whoever accepts them; any thread.
+  /// No new connection may come in, and who holds much and takes nothing must go. Any thread.
   bool closes_doors() const noexcept { return level() != Level::calm; }
 
   /// How much of `cap` one holder may use now: all of it while calm, under pressure by the square
   /// of what is left, so that the largest are cut first and small ones notice nothing; never less
   /// than `least`.
   std::size_t allowance(std::size_t cap, std::size_t least) const noexcept {
-    const std::size_t room = room_.load(std::memory_order_relaxed);
+    return share(room_.load(std::memory_order_relaxed), cap, least);
+  }
+
+  /// What is left of a limit when so much of it is used: room_whole while calm, 0 when full.
+  static constexpr std::uint32_t room_whole = 1024;
+  static std::uint32_t room_in(std::size_t limit, std::size_t used) noexcept {
+    const std::size_t pressed_at = limit / 100 * pressed_percent;
+    const std::size_t full_at = limit / 100 * full_percent;
+    if (used >= full_at) {
+      return 0;
+    }
+    if (used < pressed_at) {
+      return room_whole;
+    }
+    const std::size_t left = (full_at - used) * (room_whole - 1) / (full_at - pressed_at);
+    return static_cast<std::uint32_t>(std::clamp<std::size_t>(left, 1, room_whole - 1));
+  }
+  /// What allowance() says, for a room that somebody else has measured.
+  static std::size_t share(std::size_t room, std::size_t cap, std::size_t least) noexcept {
     if (room == room_whole) {
       return cap;
     }
@@ -62,7 +69,6 @@ class MemoryBudget {
  private:
   static constexpr std::size_t pressed_percent = 80;
   static constexpr std::size_t full_percent = 95;
-  static constexpr std::uint32_t room_whole = 1024;
 
   const std::size_t limit_;
   std::atomic<std::size_t> used_{0};

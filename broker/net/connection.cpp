@@ -21,6 +21,11 @@ void Connection::output_changed() {
   traffic_.mark_dirty(*this);
 }
 
+std::size_t Connection::output_share(std::size_t cap) const noexcept {
+  const OutputBudget* const budget = listener_->output.get();
+  return budget == nullptr ? cap : budget->allowance(cap);
+}
+
 void Connection::close(session::CloseCause) {
   traffic_.begin_close(*this);
 }

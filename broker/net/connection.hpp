@@ -13,6 +13,8 @@
 #include "mqtt/frame.hpp"
 #include "net/doors.hpp"
 #include "net/options.hpp"
+#include "net/output.hpp"
+#include "net/read_quantum.hpp"
 #include "session/link.hpp"
 #include "shard/shard.hpp"
 #include "transport/stream.hpp"
@@ -48,13 +50,14 @@ class Connection final : public session::Link {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  std::string& output() override { return output_; }
+  std::string& output() override { return output_.tail(); }
   void output_changed() override;
   void close(session::CloseCause cause) override;
   void pause_reading(bool paused) override;
   void expires_at(WallTime when) override;
 
-  std::size_t unsent_bytes() const noexcept { return output_.size() - sent_; }
+  std::size_t unsent_bytes() const noexcept { return output_.size(); }
+  std::size_t output_share(std::size_t cap) const noexcept override;
 
  private:
   friend class Traffic;
@@ -64,8 +67,7 @@ class Connection final : public session::Link {
   const Listener* listener_;
   std::unique_ptr<transport::Stream> stream_;
   std::shared_ptr<Attempt> attempt_;  // only in Phase::authenticate
-  std::string output_;
-  std::size_t sent_ = 0;             // bytes at the front of output_ that are gone
+  Output output_;
   std::size_t output_counted_ = 0;   // memory of output_ as it stands in Counters
   std::uint32_t input_counted_ = 0;  // and of what decoder_ keeps
   SteadyTime taken_at_{};            // when the socket took something last
@@ -76,13 +78,14 @@ class Connection final : public session::Link {
   SteadyTime lined_up_at_{};
   Place place_;
   ConnectionId id_;
+  ReadQuantum quantum_;
   Phase phase_ = Phase::handshake;
   std::uint8_t interest_ = 0;      // what the epoll set watches: bits of Traffic
   bool dirty_ = false;             // is in the list of those to be written
   bool paused_ = false;            // the session asked not to read
   bool write_blocked_ = false;     // the socket takes no more for now
   bool read_wants_write_ = false;  // TLS must write before it can read
-  bool output_high_ = false;       // was above limits.output_bytes_max
+  bool output_high_ = false;       // held so much that its session may have found it full
   bool pending_ = false;           // is in the list of those to be read without readiness
   bool spoke_ = false;             // something was in the output when it was closed
 };

@@ -21,8 +21,19 @@ constexpr int backlog = 4'096;
 constexpr Milliseconds accept_pause{250};
 // Over the rate of all: not so short that looking again costs more than accepting.
 constexpr Milliseconds rate_pause{5};
+// Bytes that a socket takes beyond what its peer has room for. By itself the kernel would hold up
+// to four megabytes for each client that does not read: memory that no budget of ours counts, and
+// once the TCP of the machine is short of it, everybody's packets are thrown away and sent again.
+constexpr int unsent_in_kernel_max = 128 * 1024;
 // What was shed is told this often.
 constexpr Seconds shed_lines_apart{10};
+
+void set_up(int descriptor) noexcept {
+  const int on = 1;
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_in_kernel_max,
+               sizeof unsent_in_kernel_max);
+}
 
 }  // namespace
 
@@ -123,8 +134,7 @@ void Core::admit(std::uint32_t index, int descriptor, const sockaddr_storage& pe
     ::close(descriptor);
     return;
   }
-  const int on = 1;
-  ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  set_up(descriptor);
   const Listener& listener = *listening_[index].listener;
   auto stream = listener.tls ? transport::make_tls_stream(descriptor, listener.tls())
                              : transport::make_plain_stream(descriptor);

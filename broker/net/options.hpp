@@ -12,6 +12,7 @@
 #include "base/keyed_hash.hpp"
 #include "base/limits.hpp"
 #include "base/memory_budget.hpp"
+#include "net/output_budget.hpp"
 #include "plugin/audit.hpp"
 #include "plugin/authenticator.hpp"
 #include "plugin/authorizer.hpp"
@@ -35,6 +36,8 @@ struct Listener {
   std::string domain;                 ///< owner of anonymous sessions
   std::uint32_t connections_max = 0;  ///< open on this port; 0: what the server has
   std::optional<RateLimits> rates;    ///< of each client; none: Limits::rates
+  /// What all its connections may hold in their outputs; null: any amount.
+  std::shared_ptr<OutputBudget> output;
 };
 
 /// One line for the log. `level`: 0 debug, 1 information, 2 warning, 3 error. Any thread.

@@ -207,7 +207,8 @@ void Traffic::on_event(const epoll_event& event, Now now) {
 void Traffic::on_readable(Connection& connection, Now now) {
   std::size_t budget = read_budget_bytes;
   for (;;) {
-    const transport::IoResult result = connection.stream_->read({scratch_.get(), scratch_bytes});
+    const std::size_t wanted = connection.quantum_.bytes();
+    const transport::IoResult result = connection.stream_->read({scratch_.get(), wanted});
     switch (result.status) {
       case transport::IoStatus::ok:
         break;
@@ -223,11 +224,17 @@ void Traffic::on_readable(Connection& connection, Now now) {
         return;
     }
     counters_.bytes_received.add(result.bytes);
-    if (!consume(connection, {scratch_.get(), result.bytes}, now) || connection.paused_ ||
-        !connection.stream_->has_pending()) {
+    const std::uint64_t before = counters_.matched.read();
+    if (!consume(connection, {scratch_.get(), result.bytes}, now)) {
       return;
     }
-    if (result.bytes >= budget) {
+    if (result.bytes >= ReadQuantum::least) {
+      connection.quantum_.note(result.bytes, counters_.matched.read() - before);
+    }
+    if (connection.paused_ || !connection.stream_->has_pending()) {
+      return;
+    }
+    if (result.bytes >= budget || connection.quantum_.reduced()) {
       read_soon(connection);
       return;
     }

@@ -126,7 +126,7 @@ class Traffic {
 
  private:
   // One read takes at most this much; what is larger comes in pieces.
-  static constexpr std::size_t scratch_bytes = 64 * 1024;
+  static constexpr std::size_t scratch_bytes = ReadQuantum::most;
 
   void on_event(const epoll_event& event, Now now);
   void on_handshake_event(Connection& connection, std::uint32_t events, Now now);
@@ -138,13 +138,13 @@ class Traffic {
   void serve_pending(Now now);
   void lost(Connection& connection, Now now);
   void violation(Connection& connection, const mqtt::Violation& violation, Now now);
-  void write(Connection& connection, Now now);
-  std::size_t output_bytes_max() const noexcept;
+  std::size_t write(Connection& connection, Now now);
+  std::optional<std::size_t> send_some(Connection& connection, Now now);
+  std::size_t output_bytes_max(const Connection& connection) const noexcept;
   void count_memory(Connection& connection) noexcept;
   void forget_memory(Connection& connection) noexcept;
   bool may_keep_input(Connection& connection, Now now);
   void end_slow_consumers(Now now);
-  void trim_output(Connection& connection);
   void finish_close(Connection& connection);
   void drain(Connection& connection);
   void destroy(Connection& connection);

@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "net/admission.hpp"
@@ -11,18 +12,20 @@ namespace skerry::net {
 
 namespace {
 
-// Sends in one flush; a fan-out to thousands goes on after timers and mail had their turn.
+// Connections and bytes in one flush; a fan-out to thousands goes on after timers and mail had
+// their turn. And bytes of one connection before others get theirs.
 constexpr std::size_t writes_per_flush_max = 256;
+constexpr std::size_t bytes_per_flush_max = 2 * 1024 * 1024;
+constexpr std::size_t bytes_per_write_max = 256 * 1024;
 // How long a closed connection may take to accept our last words and to end its side.
 constexpr Milliseconds linger_max{2'000};
 // Closed connections that may linger at a time; more are cut at once.
 constexpr std::size_t lingering_connections_max = 1'024;
-// An empty output keeps this much memory: most clients' next packet fits.
-constexpr std::size_t output_kept_bytes_max = 1'024;
 
 }  // namespace
 
 void Traffic::mark_dirty(Connection& connection) {
+  connection.output_.appended();
   count_memory(connection);
   if (!connection.dirty_) {
     connection.dirty_ = true;
@@ -32,7 +35,8 @@ void Traffic::mark_dirty(Connection& connection) {
 
 void Traffic::flush(Now now) {
   std::size_t budget = writes_per_flush_max;
-  while (dirty_next_ < dirty_.size() && budget > 0) {
+  std::size_t bytes = 0;
+  while (dirty_next_ < dirty_.size() && budget > 0 && bytes < bytes_per_flush_max) {
     Connection* const connection = table_.find(dirty_[dirty_next_++]);
     if (connection == nullptr) {
       continue;
@@ -40,7 +44,7 @@ void Traffic::flush(Now now) {
     connection->dirty_ = false;
     if (!connection->write_blocked_) {
       --budget;
-      write(*connection, now);
+      bytes += write(*connection, now);
     }
   }
   if (dirty_next_ == dirty_.size()) {
@@ -52,58 +56,66 @@ void Traffic::flush(Now now) {
   }
 }
 
-void Traffic::write(Connection& connection, Now now) {
-  const std::size_t unsent = connection.unsent_bytes();
-  if (unsent > 0) {
+// The bytes that the socket took. The connection may be gone afterwards.
+std::size_t Traffic::write(Connection& connection, Now now) {
+  std::size_t taken = 0;
+  if (!connection.output_.empty()) {
+    // A session that finds its output full waits to hear that it has drained; how much is full
+    // depends on what others hold, so everybody who held something hears of it.
     connection.output_high_ =
-        connection.output_high_ || connection.output_.size() >= output_bytes_max();
-    const auto result =
-        connection.stream_->write(as_bytes(connection.output_).subspan(connection.sent_));
-    if (result.status == transport::IoStatus::failed ||
-        result.status == transport::IoStatus::closed) {
-      connection.output_.clear();
-      connection.sent_ = 0;
-      if (connection.phase_ == Phase::closing || connection.phase_ == Phase::draining) {
-        destroy(connection);
-      } else {
-        // The next read finds the end, in the same way as for a peer that went by itself.
-        ::shutdown(connection.stream_->descriptor(), SHUT_RDWR);
-      }
-      return;
+        connection.output_high_ || connection.unsent_bytes() >= output_bytes_least;
+    const std::optional<std::size_t> sent = send_some(connection, now);
+    if (!sent) {
+      return 0;
     }
-    counters_.bytes_sent.add(result.bytes);
-    connection.sent_ += result.bytes;
-    connection.taken_at_ = result.bytes > 0 ? now.steady : connection.taken_at_;
-    connection.write_blocked_ = connection.unsent_bytes() > 0;
-    trim_output(connection);
-    count_memory(connection);
+    taken = *sent;
   }
   update_interest(connection);
-  if (connection.phase_ == Phase::closing && !connection.write_blocked_) {
+  if (connection.phase_ == Phase::closing && connection.output_.empty()) {
     finish_close(connection);
-    return;
+    return taken;
   }
-  if (connection.output_high_ && connection.unsent_bytes() < output_bytes_max() / 2) {
+  if (connection.output_high_ && connection.unsent_bytes() < output_bytes_max(connection) / 2) {
     connection.output_high_ = false;
     if (connection.phase_ == Phase::attached) {
       shard_.on_output_drained(connection.session_, now);
     }
   }
+  return taken;
 }
 
-void Traffic::trim_output(Connection& connection) {
-  std::string& output = connection.output_;
-  if (connection.sent_ == output.size()) {
-    if (output.capacity() > output_kept_bytes_max) {
-      std::string().swap(output);
-    } else {
-      output.clear();
+// None: the socket is broken, and the connection gone or soon to be.
+std::optional<std::size_t> Traffic::send_some(Connection& connection, Now now) {
+  std::size_t taken = 0;
+  while (!connection.output_.empty() && taken < bytes_per_write_max) {
+    const Bytes front = connection.output_.front();
+    const auto result = connection.stream_->write(front);
+    if (result.status == transport::IoStatus::failed ||
+        result.status == transport::IoStatus::closed) {
+      connection.output_.clear();
+      if (connection.phase_ == Phase::closing || connection.phase_ == Phase::draining) {
+        destroy(connection);
+      } else {
+        count_memory(connection);
+        // The next read finds the end, in the same way as for a peer that went by itself.
+        ::shutdown(connection.stream_->descriptor(), SHUT_RDWR);
+      }
+      return std::nullopt;
     }
-    connection.sent_ = 0;
-  } else if (connection.sent_ >= output.size() / 2) {
-    output.erase(0, connection.sent_);
-    connection.sent_ = 0;
+    taken += result.bytes;
+    connection.write_blocked_ = result.bytes < front.size();
+    connection.output_.sent(result.bytes);
+    if (connection.write_blocked_) {
+      break;
+    }
   }
+  counters_.bytes_sent.add(taken);
+  connection.taken_at_ = taken > 0 ? now.steady : connection.taken_at_;
+  count_memory(connection);
+  if (!connection.output_.empty() && !connection.write_blocked_) {
+    mark_dirty(connection);  // others first
+  }
+  return taken;
 }
 
 void Traffic::begin_close(Connection& connection) {

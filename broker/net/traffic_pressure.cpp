@@ -7,21 +7,31 @@
 
 namespace skerry::net {
 
-std::size_t Traffic::output_bytes_max() const noexcept {
+std::size_t Traffic::output_bytes_max(const Connection& connection) const noexcept {
   const std::size_t cap = limits_.output_bytes_max;
-  return memory_ == nullptr ? cap : memory_->allowance(cap, output_bytes_least);
+  const std::size_t share = connection.output_share(cap);
+  return memory_ == nullptr ? share : std::min(share, memory_->allowance(cap, output_bytes_least));
 }
 
-// The memory of a string is its capacity; a short one lies inside the connection.
 void Traffic::count_memory(Connection& connection) noexcept {
-  const std::size_t capacity = connection.output_.capacity();
-  const std::size_t bytes = capacity > std::string().capacity() ? capacity : 0;
-  counters_.output_bytes.add(bytes - connection.output_counted_);
+  const std::size_t bytes = connection.output_.memory_bytes();
+  connection.set_backlog_bytes(connection.output_.closed_bytes());
+  if (bytes == connection.output_counted_) {
+    return;
+  }
+  const std::size_t grown = bytes - connection.output_counted_;  // modulo 2^64, as all that adds it
+  counters_.output_bytes.add(grown);
+  if (OutputBudget* const budget = connection.listener_->output.get()) {
+    budget->add(grown);
+  }
   connection.output_counted_ = bytes;
 }
 
 void Traffic::forget_memory(Connection& connection) noexcept {
   counters_.output_bytes.subtract(connection.output_counted_);
+  if (OutputBudget* const budget = connection.listener_->output.get()) {
+    budget->subtract(connection.output_counted_);
+  }
   counters_.input_bytes.subtract(connection.input_counted_);
   connection.output_counted_ = connection.input_counted_ = 0;
 }
@@ -66,8 +76,7 @@ void Traffic::end_slow_consumers(Now now) {
   for (std::size_t i = 0; i < count; ++i) {
     Connection& connection = *slow[i];
     shard_.end_slow(connection.session_, now);
-    std::string().swap(connection.output_);  // it would not have taken the last word either
-    connection.sent_ = 0;
+    connection.output_.clear();  // it would not have taken the last word either
     count_memory(connection);
   }
 }

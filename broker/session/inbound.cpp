@@ -20,9 +20,9 @@ bool Session::on_frame(const mqtt::Frame& frame, Now now) {
     return false;
   }
   const bool goes_on = handle_frame(frame, now);
-  if (goes_on && link_->output().size() >= 2 * host_.limits().output_bytes_max) {
+  if (goes_on && unsent_bytes() >= 2 * host_.output_bytes_max()) {
     // The peer asks and does not listen: what it still sends stays in its own buffers until it has
-    // taken our answers. Twice the cap, since half of the output may be sent already.
+    // taken our answers. Twice the cap: messages alone may come to once.
     set_pause(pause_by_answers, true, now);
   }
   return goes_on;

@@ -83,6 +83,12 @@ class Link {
   /// Where encoded packets are appended. The caller calls output_changed() afterwards.
   virtual std::string& output() = 0;
 
+  /// Bytes that are older than what is in output() and that the peer has not taken yet.
+  std::size_t backlog_bytes() const noexcept { return backlog_bytes_; }
+  /// Of these and what is in output(), how many this connection may have at most, by what it shares
+  /// with others; `cap` when there is enough. What Host::output_bytes_max() says holds as well.
+  virtual std::size_t output_share(std::size_t cap) const noexcept { return cap; }
+
   /// Puts the connection on the list of those that are written at the end of the turn. Cheap when
   /// it is there already.
   virtual void output_changed() = 0;
@@ -101,6 +107,10 @@ class Link {
 
  protected:
   ~Link() = default;
+  void set_backlog_bytes(std::size_t bytes) noexcept { backlog_bytes_ = bytes; }
+
+ private:
+  std::size_t backlog_bytes_ = 0;
 };
 
 }  // namespace skerry::session

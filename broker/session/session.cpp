@@ -187,7 +187,7 @@ void Session::drain_acknowledgements(Now now) {
     }
     write_acknowledgement(*next, now);
   }
-  const bool heard = link_ != nullptr && link_->output().size() < host_.limits().output_bytes_max;
+  const bool heard = link_ != nullptr && unsent_bytes() < host_.output_bytes_max();
   if ((pauses_ & pause_by_answers) != 0 && heard &&
       acknowledgements_.size() < acknowledgements_waiting_max / 2) {
     set_pause(pause_by_answers, false, now);

@@ -268,6 +268,10 @@ class Session {
   void write_acknowledgement(const Acknowledgement& acknowledgement, Now now);
   void fail(const mqtt::Violation& violation, Now now);
 
+  /// Unsent bytes of the connection.
+  std::size_t unsent_bytes() const { return link_->backlog_bytes() + link_->output().size(); }
+  bool has_room_behind(std::size_t unsent) const noexcept;
+  DropReason why_full(std::size_t unsent) const noexcept;
   bool can_send() const noexcept;
   bool may_write() const noexcept;
   void resend(Now now);

@@ -32,6 +32,7 @@ void Shard::Impl::collect(const InFlow& flow) {
     }
     matched_groups.insert(matched_groups.end(), entry.groups.begin(), entry.groups.end());
   });
+  counters().matched.add(matched.size());
 }
 
 void Shard::Impl::collect_subscriber(Subscriber& subscriber, const InFlow& flow) {

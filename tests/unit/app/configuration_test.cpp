@@ -86,7 +86,9 @@ const Mistake mistakes[] = {
      "s.yaml:1: limits.rate_policy must be one of hold, disconnect, not \"drop\""},
     {"listeners:\n  - {name: a, bind: '127.0.0.1:1', limits: {packet_size_max: 1KiB}}",
      "s.yaml:2: unknown key \"packet_size_max\" in listeners[0].limits; known keys are "
-     "connections_max, messages_per_second, bytes_per_second, rate_policy"},
+     "connections_max, output_bytes_max, messages_per_second, bytes_per_second, rate_policy"},
+    {"listeners:\n  - {name: a, bind: '127.0.0.1:1', limits: {output_bytes_max: 1KiB}}",
+     "s.yaml:2: listeners[0].limits.output_bytes_max must be between 1MiB and 65536GiB"},
     {"listeners:\n  - {name: a, bind: '127.0.0.1:1', limits: {connections_max: many}}",
      "s.yaml:2: listeners[0].limits.connections_max must be a whole number, not \"many\""},
     {"listeners: []", "s.yaml:1: listeners must be a list of at least one listener"},
@@ -196,7 +198,7 @@ listeners:
   - name: local
     bind: 127.0.0.1:1883
     limits: {connections_max: 50, messages_per_second: 10, rate_policy: disconnect}
-  - {name: other, bind: '127.0.0.1:1884', limits: {connections_max: 5}}
+  - {name: other, bind: '127.0.0.1:1884', limits: {connections_max: 5, output_bytes_max: 64MiB}}
 )",
                                                           "doors");
   const Limits& limits = configuration.limits;
@@ -214,6 +216,8 @@ listeners:
   CHECK(own.rates->bytes_per_second == 64 * 1024);  // as for all
   CHECK(own.rates->policy == RatePolicy::disconnect);
   CHECK(!configuration.listeners[1].limits.rates);
+  CHECK(own.output_bytes_max == 0);
+  CHECK(configuration.listeners[1].limits.output_bytes_max == 64 * 1024 * 1024);
   const std::string text = configuration_text(configuration);
   CHECK(configuration_text(parse_configuration(text, "printed")) == text);
 }

@@ -81,6 +81,7 @@ TestServer::TestServer(Options options)
   listener.name = "test";
   listener.bind = "127.0.0.1:0";
   listener.tls = options.tls;
+  listener.output = options.output;
   listener.authenticator = &authenticator;
   listener.policy = plugin::PolicyKind::open;
   listener.domain = "test";

@@ -61,6 +61,7 @@ struct Options {
   Limits limits;
   const MemoryBudget* memory = nullptr;
   transport::TlsContextSource tls;
+  std::shared_ptr<OutputBudget> output = nullptr;
 };
 
 class TestServer {

@@ -83,4 +83,34 @@ TEST_CASE("a client that takes nothing is ended when memory is short, and what i
   CHECK(held(CoreIndex{0}) <= 4096);  // a kilobyte is kept for the next packet
 }
 
+TEST_CASE("what a listener's connections hold stays under its cap, and the cap is theirs again") {
+  constexpr std::size_t cap = 8 * 1024 * 1024;
+  const auto budget = std::make_shared<OutputBudget>(cap);
+  TestServer server({.cores = 1, .output = budget});
+  std::vector<std::unique_ptr<Client>> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(std::make_unique<Client>(server.port()));
+    REQUIRE(slow.back()->connect("slow" + std::to_string(i)));
+    slow.back()->send(mqtt::Packet(make_subscribe("t")));
+    REQUIRE(slow.back()->receive());
+  }
+  Client publisher(server.port());
+  REQUIRE(publisher.connect("publisher"));
+  const std::string payload(20'000, 'x');
+  for (int i = 0; i < 400; ++i) {
+    REQUIRE(publisher.send(mqtt::Packet(make_publish("t", payload))));
+  }
+  publisher.send(mqtt::Packet(mqtt::Pingreq{}));
+  REQUIRE(publisher.receive());
+  CHECK(server.server().counters()[0]->dropped[static_cast<int>(DropReason::listener_full)].read() >
+        0);
+  CHECK(server.server().counters()[0]->dropped[static_cast<int>(DropReason::output_full)].read() ==
+        0);
+  CHECK(budget->used_bytes() > cap / 2);
+  CHECK(budget->used_bytes() <= cap);
+  slow.clear();
+  CHECK(server.wait_for(&Counters::connections_open, 1));
+  CHECK(budget->used_bytes() <= 4096);
+}
+
 }  // namespace skerry::net::test

@@ -44,6 +44,51 @@ TEST_CASE("under pressure no connection comes in, but one may replace its own") 
 }
 
 TEST_CASE(
+    "when memory is full a client that asks and never reads is not read any more much sooner") {
+  Short memory;
+  Client& client = memory.world.client("a");
+  client.connect();
+  client.collect();
+  client.stuck = true;
+  memory.fill();
+  for (int pings = 0; !client.link().paused && pings < 100'000; ++pings) {
+    client.send_bytes(std::string("\xc0\x00", 2));
+  }
+  CHECK(client.link().paused);
+  CHECK(client.link().bytes.size() <= 2 * output_bytes_least + 2);
+  client.link().bytes.clear();
+  memory.world.turn(client.core, [&](skerry::shard::Shard& shard) {
+    shard.on_output_drained(client.session(), memory.world.now());
+  });
+  CHECK_FALSE(client.link().paused);
+}
+
+TEST_CASE(
+    "a connection that has its share of its listener's output loses QoS 0 and keeps the rest") {
+  World world(std::uint16_t{1});
+  Client& publisher = world.client("p");
+  Client& client = world.client("a");
+  publisher.connect();
+  client.connect();
+  client.subscribe("#", q1);
+  world.run();
+  client.heard();
+  client.stuck = true;
+  client.link().bytes.append(output_bytes_least + 1, '\0');  // as if the socket took nothing
+  client.link().share = output_bytes_least;
+  publisher.publish("t", "0");
+  publisher.publish("t", "1", {.qos = q1});
+  world.run();
+  CHECK(world.dropped(DropReason::listener_full) == 1);
+  client.link().bytes.clear();
+  client.stuck = false;
+  world.turn(client.core, [&](skerry::shard::Shard& shard) {
+    shard.on_output_drained(client.session(), world.now());
+  });
+  CHECK(client.heard() == "PUBLISH t=1 q1 #1");
+}
+
+TEST_CASE(
     "under pressure no filter is added and no retained topic grows; what is there may go on") {
   Short memory;
   Client& client = memory.world.client("c");

@@ -48,6 +48,7 @@ class TestLink final : public session::Link {
     output_after_close = output_after_close || closed;
     return bytes;
   }
+  std::size_t output_share(std::size_t cap) const noexcept override { return std::min(cap, share); }
   void output_changed() override {}
   void close(session::CloseCause why) override {
     closed = true;
@@ -57,6 +58,7 @@ class TestLink final : public session::Link {
   void expires_at(WallTime when) override { not_after = when; }
 
   std::string bytes;
+  std::size_t share = SIZE_MAX;  ///< of what a listener's connections may hold
   bool closed = false;
   bool paused = false;
   bool output_after_close = false;
