@@ -156,8 +156,8 @@ struct Application::Impl {
   std::vector<std::unique_ptr<TlsHolder>> tls;
   std::vector<std::unique_ptr<auth::AuthenticatorChain>> authenticators;
   std::unique_ptr<MemoryBudget> memory;
-  std::unique_ptr<MemoryWatch> memory_watch;
   std::unique_ptr<net::Server> server;
+  std::unique_ptr<MemoryWatch> memory_watch;
   std::unique_ptr<backup::BackupService> backups;
   std::unique_ptr<storage::ReaderPool> readers;
   std::unique_ptr<storage::ReaderPool> queue_readers;

@@ -279,7 +279,7 @@ void Application::Impl::make_server() {
   network.space_low = &space->low();
   queue_readers = std::make_unique<storage::ReaderPool>(queue_reader_threads);
   network.store = store.get();
-  watch_memory();
+  memory = std::make_unique<MemoryBudget>(memory_limit(configuration.limits.memory));
   network.memory = memory.get();
   network.readers = queue_readers.get();
   network.audit = audit.get();
@@ -304,11 +304,13 @@ void Application::Impl::make_server() {
     network.listeners.push_back(make_listener(listener));
   }
   server = std::make_unique<net::Server>(std::move(network));
+  watch_memory();
 }
 
+// It shuts the doors of the server, so it begins after that and ends before it.
 void Application::Impl::watch_memory() {
-  memory = std::make_unique<MemoryBudget>(memory_limit(configuration.limits.memory));
-  memory_watch = std::make_unique<MemoryWatch>(*memory, [this](MemoryBudget::Level level) {
+  MemoryWatch::Hooks hooks;
+  hooks.level = [this](MemoryBudget::Level level) {
     const std::string detail = std::to_string(memory->used_bytes()) + " of " +
                                std::to_string(memory->limit_bytes()) + " bytes are used";
     switch (level) {
@@ -319,7 +321,16 @@ void Application::Impl::watch_memory() {
       case MemoryBudget::Level::full:
         return log.error("memory_full", detail + "; publishes that must be kept are refused");
     }
-  });
+  };
+  hooks.doors = [this](bool shut) {
+    if (shut) {
+      server->close_doors(net::DoorKeeper::memory);
+      return log.warning("doors_shut", "memory is short; new connections are reset");
+    }
+    server->open_doors(net::DoorKeeper::memory);
+    log.information("doors_opened", "new connections are taken again");
+  };
+  memory_watch = std::make_unique<MemoryWatch>(*memory, std::move(hooks));
 }
 
 void Application::Impl::make_admin_port() {

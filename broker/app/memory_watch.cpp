@@ -73,8 +73,8 @@ std::size_t resident_bytes() {
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-MemoryWatch::MemoryWatch(MemoryBudget& budget, std::function<void(MemoryBudget::Level)> tell)
-    : budget_(budget), tell_(std::move(tell)) {
+MemoryWatch::MemoryWatch(MemoryBudget& budget, Hooks hooks)
+    : budget_(budget), hooks_(std::move(hooks)) {
   budget_.set_used(resident_bytes());
   thread_ = std::thread([this] { run(); });
 }
@@ -114,7 +114,11 @@ void MemoryWatch::measure() {
   budget_.set_used(used);
   if (const MemoryBudget::Level level = budget_.level(); level != level_) {
     level_ = level;
-    tell_(level);
+    hooks_.level(level);
+  }
+  if (const bool shut = doors_.shut(level_, now); shut != doors_shut_) {
+    doors_shut_ = shut;
+    hooks_.doors(shut);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <thread>
 
+#include "app/memory_doors.hpp"
 #include "base/memory_budget.hpp"
 
 namespace skerry::app {
@@ -32,8 +33,12 @@ std::size_t resident_bytes();
 
 class MemoryWatch {
  public:
-  /// `tell` hears, on the watch's own thread, when the level has changed.
-  MemoryWatch(MemoryBudget& budget, std::function<void(MemoryBudget::Level)> tell);
+  /// Called on the watch's own thread.
+  struct Hooks {
+    std::function<void(MemoryBudget::Level)> level;  ///< it has changed
+    std::function<void(bool shut)> doors;            ///< MemoryDoors has changed its mind
+  };
+  MemoryWatch(MemoryBudget& budget, Hooks hooks);
   ~MemoryWatch();
   MemoryWatch(const MemoryWatch&) = delete;
   MemoryWatch& operator=(const MemoryWatch&) = delete;
@@ -46,8 +51,10 @@ class MemoryWatch {
   void measure();
 
   MemoryBudget& budget_;
-  std::function<void(MemoryBudget::Level)> tell_;
+  Hooks hooks_;
   MemoryBudget::Level level_ = MemoryBudget::Level::calm;
+  MemoryDoors doors_;
+  bool doors_shut_ = false;
   std::chrono::steady_clock::time_point trim_again_{};
   std::atomic<std::uint64_t> trims_{0};
   std::mutex mutex_;

@@ -25,15 +25,33 @@ TEST_CASE("the watch measures at once and tells of each change of level") {
   REQUIRE(now > 0);
   MemoryBudget roomy(now * 100);
   {
-    MemoryWatch watch(roomy, [](MemoryBudget::Level) {});
+    MemoryWatch watch(roomy, {.level = [](MemoryBudget::Level) {}, .doors = [](bool) {}});
     CHECK(roomy.used_bytes() > 0);
     CHECK(roomy.level() == MemoryBudget::Level::calm);
   }
   MemoryBudget tight(now / 2);
   std::promise<MemoryBudget::Level> told;
-  MemoryWatch watch(tight, [&](MemoryBudget::Level level) { told.set_value(level); });
+  std::promise<bool> shut;
+  MemoryWatch watch(tight, {.level = [&](MemoryBudget::Level level) { told.set_value(level); },
+                            .doors = [&](bool now_shut) { shut.set_value(now_shut); }});
   CHECK(told.get_future().get() == MemoryBudget::Level::full);
+  CHECK(shut.get_future().get());
   CHECK(watch.trims() > 0);
+}
+
+TEST_CASE("doors shut at once and open only after two calm seconds in a row") {
+  using Level = MemoryBudget::Level;
+  static constexpr SteadyTime start{std::chrono::hours(1)};
+  const auto at = [](int milliseconds) { return start + Milliseconds(milliseconds); };
+  MemoryDoors doors;
+  CHECK_FALSE(doors.shut(Level::calm, at(0)));
+  CHECK(doors.shut(Level::pressed, at(100)));
+  CHECK(doors.shut(Level::calm, at(110)));
+  CHECK(doors.shut(Level::calm, at(2'000)));
+  CHECK(doors.shut(Level::full, at(2'010)));  // it begins anew
+  CHECK(doors.shut(Level::calm, at(4'000)));
+  CHECK_FALSE(doors.shut(Level::calm, at(4'010)));
+  CHECK_FALSE(doors.shut(Level::calm, at(4'020)));
 }
 
 }  // namespace skerry::app
