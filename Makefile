@@ -120,7 +120,7 @@ revoke-load: build  ## 5,000 sessions over mutual TLS whose rights end; fails ab
 	@scripts/install-dependencies build test
 	@/usr/bin/python3 perf/revoke.py --binaries build/release/bin
 
-pressure: build  ## clients that would push the server over; fails when memory leaves its budget
+pressure: build  ## clients that would push the server over; fails when memory leaves its budget or others wait
 	@scripts/install-dependencies build test
 	@/usr/bin/python3 perf/pressure.py --binaries build/release/bin
 
