@@ -31,7 +31,8 @@ bool Session::can_send() const noexcept {
 }
 
 bool Session::may_write() const noexcept {
-  return open_ && on_wire_ < settings_.send_window && has_room_behind(unsent_bytes());  // [MQTT-3.3.4-9]
+  return open_ && on_wire_ < settings_.send_window &&
+         has_room_behind(unsent_bytes());  // [MQTT-3.3.4-9]
 }
 
 DropReason Session::why_full(std::size_t unsent) const noexcept {
