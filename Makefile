@@ -9,7 +9,7 @@ SEEDS ?= 2000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean bench guard-update
+.PHONY: build run test check asan tsan fuzz crash crash-interval sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean bench guard-update
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -62,11 +62,15 @@ crash-power: crash-build  ## CYCLES losses of all that was not synced, and 20 in
 crash-full: crash-build  ## CYCLES full disks under load, on a small tmpfs (as root)
 	@$(lab) --mode full
 
+crash-interval: crash-build  ## CYCLES kill -9 and power losses with persistence.sync: interval, held to the window that the server states
+	@$(lab) --mode interval
+
 crash-planted: crash-build  ## the lab finds each planted bug, and a store that does not sync, within CYCLES
 	@$(lab) --plant acknowledge-before-commit --expect lost
 	@$(lab) --plant forget-qos2-id --expect doubled
 	@$(lab) --plant drop-on-takeover --expect lost
 	@$(lab) --mode power --sync none --expect lost
+	@$(lab) --mode interval --window none --expect lost
 
 crash-summary:  ## the sum of all runs of the crash lab
 	@/usr/bin/python3 tests/crash/runlog.py build/crash/log.jsonl

@@ -54,8 +54,9 @@ class Recorder:
         self.events = collections.deque(maxlen=EVENTS_KEPT)
 
     def __call__(self, *event):
-        self.events.append((round(asyncio.get_running_loop().time(), 4), *event))
-        self.judge.feed(event)
+        now = asyncio.get_running_loop().time()
+        self.events.append((round(now, 4), *event))
+        self.judge.feed(event, now)
 
 
 class Participant:
@@ -152,7 +153,7 @@ class Publisher(Participant):
     def choose(self):
         """(topic, qos, retain, may clear) of the next burst."""
         draw = self.random.random()
-        qos = self.random.choice((1, 2))
+        qos = self.random.choice(self.world.qualities)
         if draw < 0.55:
             return f"load/{self.name}/{self.random.choice('ab')}", qos, False, False
         if draw < 0.80:
@@ -199,6 +200,7 @@ class Device(Participant):
 
     def __init__(self, world, name, version, qos):
         super().__init__(world, name, version, window=20)
+        qos = min(qos, max(world.qualities))
         self.qos, self.random, self.read_to = qos, world.random, 0
         self.load_task = asyncio.get_running_loop().create_task(self.load())
 

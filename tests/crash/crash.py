@@ -3,7 +3,7 @@
 stopped for a while or finds its disk full, and goes on with the same data, while clients that keep
 their state go on with it; history.py judges all that they saw.
 
-Usage: crash.py --cycles N [--mode kill|power|full] [--binaries DIR] [--seed S] [--log FILE]
+Usage: crash.py --cycles N [--mode kill|power|full|interval] [--binaries DIR] [--seed S] [--log FILE]
                 [--world DIR] [--fresh] [--keep DIR] [--plant NAME --expect KIND]
 
 A cycle is one fault (at times two) in the middle of the load. About every fourth cycle, and the last,
@@ -81,7 +81,7 @@ class Lab:
         world = self.world
         world.begin_load()
         late = asyncio.create_task(world.add_late_subscriber()) \
-            if self.random.random() < 0.3 else None
+            if self.random.random() < 0.3 and not world.states_window else None
         load_seconds = self.random.uniform(0.1, 1.0)
         await asyncio.sleep(load_seconds)
         fault = self.fill_disk if self.options.mode == "full" else self.kill
@@ -157,7 +157,12 @@ def say(line, mode, world):
     sent = figures["sent QoS 1"] + figures["sent QoS 2"] + figures["samples sent"]
     got = (figures["acknowledged QoS 1"] + figures["acknowledged QoS 2"] +
            figures["samples acknowledged"])
-    lost = f", {line['loss'].get('bytes_lost', 0):7,} bytes lost" if mode == "power" else ""
+    lost = f", {line['loss'].get('bytes_lost', 0):7,} bytes lost" \
+        if mode in ("power", "interval") else ""
+    if mode == "interval":
+        lost += (f", {figures['lost in the window']} deliveries and samples of "
+                 f"{figures['acknowledged in the window']} acknowledged in "
+                 f"{figures['window ms']} ms of window")
     print(f"cycle {line['cycle']:4}: {line['seconds']:5.2f} s, down {line['down_seconds']:4.2f} s"
           f"{lost}; sent {sent:6,}, acknowledged {got:6,}, delivered {figures['received']:7,}; "
           f"{'judged: ' if line['judged'] else 'so far: '}{world.judge.found} findings", flush=True)
@@ -202,7 +207,7 @@ async def run(options, server, saved, disk):
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
     started = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     common = {"run": started, "seed": seed, "mode": options.mode, "plant": options.plant,
-              "sync": options.sync, "version": options.version or commit()}
+              "sync": options.sync, "window": options.window, "version": options.version or commit()}
     print(f"seed {seed}, {'the world goes on' if saved else 'a fresh world'}", flush=True)
     world = World(server, seed, options, saved)
     began = time.monotonic()
@@ -221,7 +226,7 @@ async def run(options, server, saved, disk):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cycles", type=int, default=50)
-    parser.add_argument("--mode", choices=("kill", "power", "full"), default="kill")
+    parser.add_argument("--mode", choices=("kill", "power", "full", "interval"), default="kill")
     parser.add_argument("--binaries", type=pathlib.Path, default=None)
     parser.add_argument("--power-library", type=pathlib.Path, default=None)
     parser.add_argument("--seed", type=int)
@@ -234,6 +239,8 @@ def parse():
         text).timestamp(), help="end after the cycle that is under way then (local time)")
     parser.add_argument("--pace", type=float, default=1.0, help="longer pauses of the clients")
     parser.add_argument("--version", help="of the server, for the log")
+    parser.add_argument("--window", choices=("none",),
+                        help="mode interval: forgive nothing, though the server says it may lose")
     parser.add_argument("--sync", choices=("commit", "none"), help="persistence.sync")
     parser.add_argument("--full-seconds", type=float, help="how long the disk stays full")
     parser.add_argument("--kill-share", type=float, default=0.3, help="of full disks with a kill")

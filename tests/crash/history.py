@@ -17,12 +17,16 @@ Events are tuples, in the order in which the clients saw them:
     ("drained",)                                all is acknowledged, everybody is connected and quiet
     ("crashed", how), ("started",), ("paused", s), ("full", s),
     ("takes_over", client)                      what the lab did; only counted
+    ("may_lose", since)                         a power loss comes, and the server has said that what
+                                                it acknowledged before `since` is safe; the rest, up
+                                                to a client's next "connected", may be lost or not
 and those of will_history.py and sample_history.py.
 
 A retained topic has one publisher and one QoS. Nothing here knows how the events came about.
 """
 import collections
 
+import doubt
 import sample_history
 import will_history
 
@@ -34,8 +38,9 @@ STALE = "retained stale"       # older than what was acknowledged, missing, or c
 FORGOTTEN = "session forgotten"
 STUCK = "never acknowledged"
 DIED = "server died by itself"
+WINDOW = "window too long"     # more is acknowledged and not synced than persistence.interval says
 KINDS = (LOST, DOUBLED, DISORDER, PHANTOM, STALE, will_history.MISSING, will_history.DOUBLED,
-         sample_history.LOST, sample_history.DOUBLED, FORGOTTEN, STUCK, DIED)
+         sample_history.LOST, sample_history.DOUBLED, FORGOTTEN, STUCK, DIED, WINDOW)
 TEXTS_MAX = 20                 # texts kept of each kind; the count goes on
 
 
@@ -52,11 +57,13 @@ def matches(filter_text, topic):
 
 class Stream:
     """What one publisher sent on one topic with one QoS."""
-    __slots__ = ("key", "sent", "judged", "acknowledged", "refused", "acknowledged_last", "clears")
+    __slots__ = ("key", "sent", "judged", "acknowledged", "refused", "acknowledged_last", "clears",
+                 "recent")
 
     def __init__(self, key):
         self.key, self.sent, self.judged, self.acknowledged_last = key, 0, 0, 0
         self.acknowledged, self.refused, self.clears = set(), set(), set()
+        self.recent = doubt.Recent()
 
 
 class Receiver:
@@ -81,13 +88,16 @@ class Judge:
     def __init__(self):
         self.streams, self.receivers, self.member_of = {}, {}, {}
         self.known_sessions, self.readings = set(), {}
+        self.now, self.losing = 0.0, set()     # who may still hear of a server that is gone
         self.counts = collections.Counter()
         self.texts = collections.defaultdict(list)
         self.figures = collections.Counter()
         self.wills = will_history.WillJudge(self.finding, self.figures, PHANTOM)
         self.samples = sample_history.SampleJudge(self.finding, self.figures, PHANTOM)
 
-    def feed(self, event):
+    def feed(self, event, now=0.0):
+        """`now`: in seconds, by the clock of `since`."""
+        self.now = self.samples.now = now
         part = (self.wills if event[0].startswith("will_") else
                 self.samples if event[0].startswith("sample") else self)
         getattr(part, "_" + event[0])(*event[1:])
@@ -123,6 +133,7 @@ class Judge:
 
     def _connected(self, client, session_present):
         self.figures["connects"] += 1
+        self.losing.discard(client)
         if client in self.known_sessions and not session_present:
             self.finding(FORGOTTEN, f"{client}: the server knew its session no more")
         self.known_sessions.add(client)
@@ -143,6 +154,14 @@ class Judge:
 
     def _full(self, _seconds):
         self.figures["full disks"] += 1
+
+    def _may_lose(self, since):
+        for stream in self.streams.values():
+            self.losing.add(stream.key[0])
+            stream.recent.doubt_from(since)
+            stream.acknowledged_last = stream.recent.safe_last
+            self.figures["acknowledged in the window"] += len(stream.recent.doubtful)
+        self.samples.may_lose(since, self.losing)
 
     def _started(self):
         self.figures["starts"] += 1
@@ -167,7 +186,12 @@ class Judge:
             self.figures["refused"] += 1
             return
         stream.acknowledged.add(seq)
-        stream.acknowledged_last = max(stream.acknowledged_last, seq)
+        if publisher in self.losing:           # by the server that is gone
+            stream.recent.doubt(seq)
+            self.figures["acknowledged in the window"] += 1
+        else:
+            stream.recent.add(self.now, seq)
+            stream.acknowledged_last = max(stream.acknowledged_last, seq)
         self.figures[f"acknowledged QoS {qos}"] += 1
 
     # -- delivery -------------------------------------------------------------------------------
@@ -248,6 +272,7 @@ class Judge:
         for stream in self.streams.values():
             stream.judged = stream.sent
             stream.acknowledged.clear()
+            stream.recent.settle()
             stream.clears = {seq for seq in stream.clears if seq >= stream.acknowledged_last}
         self.wills.drained()
 
@@ -259,7 +284,9 @@ class Judge:
             missing = sorted(seq for seq in stream.acknowledged
                              if seq > start and seq not in receiver.received[key])
             self.figures["judged"] += sum(seq > start for seq in stream.acknowledged)
-            for seq in missing:
+            forgiven = stream.recent.doubtful.intersection(missing)
+            self.figures["lost in the window"] += len(forgiven)
+            for seq in sorted(set(missing) - forgiven):
                 self.finding(LOST, f"{receiver.name}: {seq} of {key[0]} on {key[1]} "
                                    f"at QoS {key[2]} ({len(missing)} of this stream)")
             receiver.below[key] = stream.sent
@@ -272,7 +299,8 @@ class Judge:
             for key, stream in self.streams.items():
                 if stream.acknowledged and receiver.granted(key[1]) is not None:
                     start = max(receiver.start.get(key, 0), receiver.below.get(key, 0))
-                    due = {seq for seq in stream.acknowledged if seq > start}
+                    due = {seq for seq in stream.acknowledged
+                           if seq > start and seq not in stream.recent.doubtful}
                     count += len(due - receiver.received[key])
         return count + len(self.wills.missing())
 

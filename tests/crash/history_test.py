@@ -235,5 +235,68 @@ class Filters(unittest.TestCase):
             self.assertEqual(expected, history.matches(filter_text, topic), (filter_text, topic))
 
 
+
+class Window(unittest.TestCase):
+    """A server that may lose what is younger than it says, at times of our own."""
+
+    def judge(self, *events):
+        judge_ = history.Judge()
+        for now, event in events:
+            judge_.feed(event, now)
+        return dict(judge_.counts)
+
+    def stream(self, topic=TOPIC):
+        return [(0.0, one) for one in START] + [
+            (float(seq), event) for seq in (1, 2, 3)
+            for event in (sent(seq, topic=topic), acknowledged(seq, topic=topic))]
+
+    def test_what_was_acknowledged_within_it_may_be_lost(self):
+        self.assertEqual({}, self.judge(*self.stream(), (4.0, ("may_lose", 2.0)), (4.0, received(1)),
+                                        (5.0, DRAINED)))
+
+    def test_so_may_what_is_heard_of_late(self):
+        late = [*self.stream(), (4.0, ("may_lose", 2.0)), (4.0, received(1)), (4.0, sent(4)),
+                (4.5, acknowledged(4))]
+        self.assertEqual({}, self.judge(*late, (5.0, ("connected", "p", True)), (5.0, DRAINED)))
+        self.assertEqual({history.LOST: 1},
+                         self.judge(*late, (5.0, ("connected", "p", True)), (5.0, sent(5)),
+                                    (5.0, acknowledged(5)), (5.0, DRAINED)))
+
+    def test_or_be_there(self):
+        self.assertEqual({}, self.judge(*self.stream(), (4.0, ("may_lose", 2.0)), (4.0, received(1)),
+                                        (4.0, received(2)), (4.0, received(3)), (5.0, DRAINED)))
+
+    def test_what_is_older_is_lost(self):
+        self.assertEqual({history.LOST: 1},
+                         self.judge(*self.stream(), (4.0, ("may_lose", 2.5)), (4.0, received(1)),
+                                    (5.0, DRAINED)))
+
+    def test_what_comes_after_it_is_lost(self):
+        self.assertEqual({history.LOST: 1},
+                         self.judge(*self.stream(), (4.0, ("may_lose", 2.0)), (4.0, received(1)),
+                                    (5.0, ("connected", "p", True)), (5.0, sent(4)),
+                                    (5.0, acknowledged(4)), (6.0, DRAINED)))
+
+    def test_the_next_drain_forgives_nothing_of_it(self):
+        self.assertEqual({history.LOST: 1},
+                         self.judge(*self.stream(), (4.0, ("may_lose", 2.0)), (4.0, received(1)),
+                                    (5.0, DRAINED), (5.0, ("connected", "p", True)), (6.0, sent(4)),
+                                    (6.0, acknowledged(4)), (7.0, DRAINED)))
+
+    def test_a_retained_message_may_be_as_old_as_the_window(self):
+        topic = "retained/p/x"
+        lost = [*self.stream(topic), (4.0, ("may_lose", 2.5))]
+        self.assertEqual({}, self.judge(*lost, *((5.0, one) for one in read(2))))
+        self.assertEqual({history.STALE: 1}, self.judge(*lost, *((5.0, one) for one in read(1))))
+        self.assertEqual({history.STALE: 1}, self.judge(*lost, *((5.0, one) for one in read())))
+
+    def test_a_sample_within_it_may_be_lost_and_an_older_one_not(self):
+        samples = [(float(seq), event) for seq in (1, 2, 3)
+                   for event in (("sample_sent", "d", seq), ("sample_acknowledged", "d", seq, 0))]
+        look = (5.0, ("samples_read", "d", 1, [(1, 1)]))
+        self.assertEqual({}, self.judge(*samples, (4.0, ("may_lose", 2.0)), look, look))
+        self.assertEqual({sample_history.LOST: 1}, self.judge(*samples, (4.0, ("may_lose", 2.5)), look))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -66,6 +66,11 @@ class Sum:
                   f"{self.loss['files_cut']:,} files ({self.loss['files_torn']:,} torn), "
                   f"{self.loss['operations_undone']:,} of {self.loss['operations_pending']:,} "
                   "unsynced directory operations")
+        if figures["windows"]:
+            print(f"  interval: {figures['acknowledged in the window']:,} acknowledged within the "
+                  f"{figures['window ms'] / figures['windows']:.0f} ms (mean) that the server said "
+                  f"it may lose, of which {figures['lost in the window']:,} deliveries and samples "
+                  "were lost")
         if self.down:
             down = sorted(self.down)
             print(f"  from kill to serving again: median {down[len(down) // 2]:.2f} s, "
@@ -78,7 +83,7 @@ def summary(path, since=""):
     sums = collections.defaultdict(Sum)
     for line in read(path, since):
         # What is planted, or asked for, is no verdict on the server.
-        if line.get("plant") is None and line.get("sync") != "none":
+        if line.get("plant") is None and line.get("sync") != "none" and not line.get("window"):
             sums[line["mode"], line["version"]].add(line)
     total = Sum()
     for (mode, version), each in sorted(sums.items()):

@@ -5,6 +5,7 @@ judge knows and the clients' numbers are enough to go on with (save(), World(...
 """
 import asyncio
 import collections
+import http.client
 import os
 import pathlib
 import pickle
@@ -17,9 +18,11 @@ import history
 from actors import Device, Publisher, Recorder, Subscriber, delete_session, read_retained
 from mortals import Mortal
 from power import Power
-from server import Server, plain_listener
+from server import Server, plain_listener, wait_until
 
 PUBLISHERS = 6
+WINDOW = "skerry_persistence_loss_window_seconds"
+WINDOW_SECONDS_MAX = 10.0      # persistence.interval is 0.1 s, and a sync on a busy disk takes long
 QUIET_SECONDS = 15             # a drain that makes no progress for so long has failed
 # (name, version, habit, filters with QoS, options)
 SUBSCRIBERS = (
@@ -51,12 +54,12 @@ class LabServer(Server):
                                 "session_queue_bytes_max": "512MiB"}}
         # Writes are to fail here; the watermark would refuse them before.
         persistence = {"free_space_min": "0"} if options.mode == "full" else {}
-        if options.sync:
-            persistence["sync"] = options.sync
+        if options.sync or options.mode == "interval":
+            persistence["sync"] = options.sync or "interval"
         if persistence:
             overrides["persistence"] = persistence
         super().__init__(options.binaries, data_dir, overrides, [plain_listener()], start=False)
-        if options.mode == "power":
+        if options.mode in ("power", "interval"):
             self.power = Power(data_dir, self.directory / "power",
                                options.power_library or self.binaries / "libskerry-power.so")
         first_password = pathlib.Path(data_dir) / "initial-admin-password"
@@ -117,15 +120,20 @@ class World:
         self.load_on = asyncio.Event()
         self.trouble, self.server_up = 0, True
         self.loss = collections.Counter()
+        # What a power loss takes of QoS 2 may be an id that the client still knows: once is not
+        # promised then, and what is lost may be another message that gets the same id.
+        self.states_window = options.mode == "interval"
+        self.qualities = (1,) if self.states_window else (1, 2)
+        self.believes_window = options.window is None
         self.late, self.late_count = [], saved["late_count"] if saved else 0
         self.publishers = [Publisher(self, f"p{i}", (5, 4)[i % 2], (1, 5, 20, 50)[i % 4])
                            for i in range(PUBLISHERS)]
-        subscribers = SUBSCRIBERS + (WATCHERS if options.mode != "full" else ())
+        subscribers = SUBSCRIBERS + (WATCHERS if options.mode in ("kill", "power") else ())
         self.subscribers = [Subscriber(self, name, version, habit, filters, **more)
                             for name, version, habit, filters, more in subscribers]
         self.devices = [Device(self, *device) for device in DEVICES]
         self.mortals = []
-        self.has_mortals = options.mode != "full"
+        self.has_mortals = options.mode in ("kill", "power")
 
     @property
     def actors(self):
@@ -152,6 +160,9 @@ class World:
             for name, *_ in WATCHERS:
                 self.record("will_watched", name)
             self.mortals = [Mortal(self, *mortal) for mortal in MORTALS]
+        if self.states_window:         # sessions and subscriptions are there before the first loss
+            await self.in_thread(wait_until, lambda: self.server.metric(WINDOW) == 0,
+                                 "everything is synced")
 
     async def everybody_in(self):
         for actor in self.actors:
@@ -193,8 +204,11 @@ class World:
         self.check_alive()
         self.trouble += 1
         self.server_up = False
+        cuts = self.server.power and not (self.states_window and self.random.random() < 0.25)
+        if self.states_window and cuts:
+            self.ask_window()
         self.server.kill9()
-        if self.server.power:
+        if cuts:
             loss = self.server.power.cut(self.random)
             figures = vars(loss)
             undone = figures.pop("undone")
@@ -202,6 +216,23 @@ class World:
             self.record("crashed", "power", figures, undone)
         else:
             self.record("crashed")
+
+    def ask_window(self):
+        """What is acknowledged was written before: what is older than the oldest write that is not
+        synced is safe, and what the answer was under way for is young."""
+        asked = asyncio.get_running_loop().time()
+        window = 0.0
+        try:
+            window = self.server.metric(WINDOW)
+        except (OSError, http.client.HTTPException):
+            if self.server.is_ready():
+                raise
+            # It is starting, and has acknowledged nothing that was not there.
+        self.record.judge.figures["windows"] += 1
+        self.record.judge.figures["window ms"] += round(window * 1000)
+        if window > WINDOW_SECONDS_MAX:
+            self.judge.finding(history.WINDOW, f"{window:.1f} s are not synced")
+        self.record("may_lose", asked - (window if self.believes_window else 0))
 
     async def crash(self, twice):
         """Kills, `twice` again on the way up, and starts. Seconds down."""
