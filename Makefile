@@ -9,7 +9,7 @@ SEEDS ?= 2000
 
 configure = cmake --preset $(1) >/dev/null
 
-.PHONY: build run test check asan tsan fuzz crash crash-interval sim idle revoke-load enrol-load flood throughput pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean bench guard-update
+.PHONY: build run test check asan tsan fuzz crash crash-interval sim idle revoke-load enrol-load flood pressure telemetry-load filter-bench import-load restart-load series-model series-crash series-bench clean bench guard-update
 
 build:  ## server and CLI
 	@scripts/install-dependencies build
@@ -130,18 +130,13 @@ pressure: build  ## clients that would push the server over; fails when memory l
 
 flood: build  ## healthy clients' p99 while others flood the doors; fails above 3 times quiet and 20 ms
 	@scripts/install-dependencies build test
-	@scripts/build-load build/load
-	@/usr/bin/python3 perf/flood.py --binaries build/release/bin --load build/load
-
-throughput: build  ## first look at throughput beside Mosquitto
-	@scripts/install-dependencies build test
-	@scripts/build-load build/load
-	@/usr/bin/python3 perf/throughput.py --binaries build/release/bin --load build/load
+	@cmake --build build/release -j $(JOBS) --target skerry-flood
+	@/usr/bin/python3 perf/flood.py --binaries build/release/bin
 
 telemetry-load: build  ## durable telemetry over mutual TLS beside Mosquitto and a subscriber with SQLite
 	@scripts/install-dependencies build test
-	@scripts/build-load build/load
-	@/usr/bin/python3 perf/telemetry.py --binaries build/release/bin --load build/load
+	@cmake --build build/release -j $(JOBS) --target skerry-bench
+	@/usr/bin/python3 perf/telemetry.py --binaries build/release/bin
 
 filter-bench:  ## filters over 100,000 devices; fails above 50 ms at the 99th percentile
 	@scripts/install-dependencies build

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Healthy clients while others flood the doors: their p99 quiet, then under each flood.
 Exit code 1 when p99 under a flood is above 3 times quiet and above 20 ms (medians of the runs).
-Usage: flood.py [--binaries DIR] [--load DIR] [--runs 5] [--only reset,tls,slow,many,storm] [--durable]
+Usage: flood.py [--binaries DIR] [--runs 5] [--only reset,tls,slow,many,storm] [--durable]
 
 Server on the first processor, load on the second, the floods there at nice 19 beside the healthy
 clients that are measured, so that the figure is the server's and not that of a load that waits for
@@ -39,10 +39,10 @@ SHED = "skerry_connections_shed_total"
 class Floods:
     def __init__(self, server, device, options):
         self.server, self.options = server, options
-        self.program = pathlib.Path(options.load) / "skerry-flood"
-        self.tls = ["--port", str(server.ports["open-tls"]), "--tls", "--ca",
-                    str(server.root_certificate), "--cert", str(device.certificate_file), "--key",
-                    str(device.key_file)]
+        self.program = server.binaries / "skerry-flood"
+        self.tls = ["--url", f"mqtts://127.0.0.1:{server.ports['open-tls']}", "--ca",
+                    str(server.root_certificate), "--certificate", str(device.certificate_file),
+                    "--private-key", str(device.key_file)]
         self.round = 0
 
     def start(self, mode, *more, nice=FLOOD_NICE):
@@ -153,7 +153,6 @@ def run_all(floods, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binaries")
-    parser.add_argument("--load", default=str(ROOT / "build/load"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default="reset,tls,slow,many,storm")
     parser.add_argument("--fleet", type=int, default=5_000)

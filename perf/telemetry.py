@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Durable telemetry: how many samples a second are stored, and what a million of them cost in CPU.
 200 devices over mutual TLS publish JSON with five values at QoS 1, sixteen messages in flight each.
-Usage: telemetry.py [--binaries DIR] [--load DIR] [--rounds 3] [--seconds 5]
+Usage: telemetry.py [--binaries DIR] [--rounds 3] [--seconds 5]
 
 Skerry stores by itself: a PUBACK says that the samples are on disk, so what was acknowledged counts.
 Beside it, in turns: Mosquitto, which acknowledges from memory, and a subscriber (Paho) that writes
@@ -22,13 +22,16 @@ import sys
 import tempfile
 import time
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "perf"))
 sys.path.insert(0, str(ROOT / "tests/lib"))
 import pki  # noqa: E402
-from server import HOST, Server, free_port, open_tls_listener, wait_until  # noqa: E402
-from throughput import LOAD_CORE, SERVER_CORE, Certificates, on_core  # noqa: E402
+from server import HOST, Server, binaries_directory, free_port, open_tls_listener  # noqa: E402
 
+SERVER_CORE, LOAD_CORE = (sorted(os.sched_getaffinity(0)) * 2)[:2]
 VALUES = 5
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -78,6 +81,35 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def on_core(core, function):
+    """Runs function() so that processes that it starts stay on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        return function()
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Certificates:
+    """A CA of this run and a certificate that server and clients show."""
+
+    def __init__(self, directory):
+        key, ca_key = pki.make_key(), pki.make_key()
+        ca = pki.make_certificate(ca_key, "telemetry", is_ca=True)
+        self.ca, self.certificate, self.key = (str(directory / name) for name in
+                                               ("ca.crt", "server.crt", "server.key"))
+        pathlib.Path(self.ca).write_bytes(ca.public_bytes(pki.PEM))
+        certificate = (x509.CertificateBuilder(
+            issuer_name=ca.subject, subject_name=pki.name_of("localhost"),
+            public_key=key.public_key(), serial_number=x509.random_serial_number(),
+            not_valid_before=ca.not_valid_before, not_valid_after=ca.not_valid_after)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+            .sign(ca_key, hashes.SHA256()))
+        pathlib.Path(self.certificate).write_bytes(certificate.public_bytes(pki.PEM))
+        pathlib.Path(self.key).write_bytes(pki.key_pem(key))
+
+
 class Skerryd:
     name = "skerryd"
 
@@ -98,8 +130,8 @@ class Skerryd:
         samples = figures["delivered"] * VALUES
         if stored < samples:
             sys.exit(f"{samples} samples were acknowledged and {stored} are counted")
-        return {"rate": samples / figures["seconds"], "p99": figures["p99_us"] / 1000,
-                "cpu": figures["server_cpu_seconds"] / samples * 1e6, "lost": 0}
+        return {"rate": samples / figures["seconds"], "p99": figures["latency_p99_us"] / 1000,
+                "cpu": figures["broker_cpu_seconds"] / samples * 1e6, "lost": 0}
 
     def close(self):
         self.server.close()
@@ -165,18 +197,16 @@ class MosquittoWithSqlite:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binaries")
-    parser.add_argument("--load", type=pathlib.Path, default=ROOT / "build/load")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
-    program = options.load / "skerry-load"
-    if not program.exists():
-        sys.exit(f"{program} is not there: run scripts/build-load {options.load}")
+    program = binaries_directory(options.binaries) / "skerry-bench"
 
     def load(server, pid):
-        command = [str(program), "--port", str(server.port), "--pid", str(pid), "--workload",
-                   "telemetry", "--seconds", str(options.seconds), "--warm-up", "0.5", "--tls",
-                   "--ca", server.ca, "--cert", server.certificate, "--key", server.key]
+        command = [str(program), "--url", f"mqtts://localhost:{server.port}", "--pid", str(pid),
+                   "--seconds", str(options.seconds), "--warm-up", "0.5", "--ca", server.ca,
+                   "--certificate", server.certificate, "--private-key", server.key, "--json",
+                   "telemetry"]
         answer = on_core(LOAD_CORE, lambda: subprocess.run(command, capture_output=True, text=True))
         if answer.returncode:
             sys.exit(f"{server.name}: {answer.stderr.strip()}")

@@ -11,15 +11,15 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "../load/connection.hpp"
-#include "../load/wire.hpp"
+#include "clock.hpp"
+#include "wire.hpp"
 
 namespace skerry::flood {
 namespace {
 
 constexpr std::size_t open_max = 15'000;  // of the 20,000 descriptors that are common
 constexpr std::uint32_t starts_at_once = 200;
-constexpr std::int64_t second = 1'000'000'000;
+using bench::second;
 
 void reset_when_closed(int descriptor) {
   const linger now{1, 0};
@@ -49,17 +49,16 @@ Attempts::Attempt::~Attempt() {
 
 Attempts::Attempts(const Options& options)
     : options_(options),
-      tls_(load::make_tls(options.server)),
+      tls_(options.server.endpoint.is_tls ? bench::make_tls(options.server.tls) : nullptr),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (tls_ != nullptr) {
-    SSL_CTX_set_session_cache_mode(tls_, SSL_SESS_CACHE_OFF);  // every handshake a full one
-    SSL_CTX_set_options(tls_, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(tls_.get(), SSL_SESS_CACHE_OFF);  // every handshake a full one
+    SSL_CTX_set_options(tls_.get(), SSL_OP_NO_TICKET);
   }
 }
 
 Attempts::~Attempts() {
   slots_.clear();
-  SSL_CTX_free(tls_);
   ::close(epoll_);
 }
 
@@ -87,10 +86,10 @@ void Attempts::start(std::uint32_t number) {
   ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (options_.hosts > 1) {
     ::setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    const auto from = loopback(2 + number % static_cast<std::uint32_t>(options_.hosts), 0);
+    const auto from = loopback(2 + number % options_.hosts, 0);
     ::bind(descriptor, raw(from), sizeof from);
   }
-  const auto to = loopback(1, options_.server.port);
+  const sockaddr_in& to = options_.server.endpoint.address;
   if (::connect(descriptor, raw(to), sizeof to) != 0 && errno != EINPROGRESS) {
     ++not_started_;
     ::close(descriptor);
@@ -119,8 +118,7 @@ void Attempts::start_due(std::int64_t now) {
     start(number);
   }
   const double passed = static_cast<double>(now - begin_) / 1e9;
-  const auto due = fleet ? static_cast<std::uint32_t>(options_.count)
-                         : static_cast<std::uint32_t>(passed * options_.rate);
+  const auto due = fleet ? options_.count : static_cast<std::uint32_t>(passed * options_.rate);
   while (started_ < due && budget-- > 0) {
     if (open_ >= open_max) {
       ++not_started_;
@@ -133,15 +131,15 @@ void Attempts::start_due(std::int64_t now) {
 }
 
 void Attempts::run() {
-  begin_ = now_nanoseconds();
+  begin_ = bench::now();
   drip_at_ = begin_ + second;
   const auto end = begin_ + static_cast<std::int64_t>(options_.seconds * 1e9);
-  const auto all = static_cast<std::uint64_t>(options_.count);
+  const std::uint64_t all = options_.count;
   std::int64_t now = begin_;
   while (now < end && !(options_.mode == "storm" && accepted_ >= all)) {
     start_due(now);
     turn();
-    now = now_nanoseconds();
+    now = bench::now();
     if (now >= drip_at_) {
       drip_at_ += second;
       drip();
@@ -196,9 +194,9 @@ void Attempts::on_connected(Attempt& attempt) {
     watch(attempt, false);
     return;
   }
-  attempt.ssl = SSL_new(tls_);
+  attempt.ssl = SSL_new(tls_.get());
   SSL_set_fd(attempt.ssl, attempt.descriptor);
-  SSL_set_tlsext_host_name(attempt.ssl, "localhost");
+  SSL_set_tlsext_host_name(attempt.ssl, options_.server.endpoint.host.c_str());
   SSL_set_connect_state(attempt.ssl);
   attempt.phase = Phase::handshake;
   shake(attempt);
@@ -255,7 +253,7 @@ void Attempts::read(Attempt& attempt) {
     attempt.phase = Phase::in;
     ++accepted_;
     const bool fleet = attempt.manner == Manner::stay;
-    times_.add(now_nanoseconds() - (fleet ? first_try_[attempt.number] : attempt.began));
+    times_.add(bench::now() - (fleet ? first_try_[attempt.number] : attempt.began));
   }
 }
 
@@ -279,7 +277,7 @@ void Attempts::lose(std::size_t slot, bool by_reset) {
   if (again) {
     // One to two seconds, as devices should.
     const auto jitter = static_cast<std::int64_t>(random_() % 1'000) * 1'000'000;
-    retries_.push({now_nanoseconds() + second + jitter, attempt.number});
+    retries_.push({bench::now() + second + jitter, attempt.number});
   }
   end(slot);
 }
@@ -298,7 +296,9 @@ void Attempts::drip() {
 
 std::string Attempts::connect_packet(const Attempt& attempt) const {
   std::string packet;
-  load::append_connect(packet, options_.name + "-" + std::to_string(attempt.number), 5);
+  bench::append_connect(packet, {.client_id = options_.name + "-" + std::to_string(attempt.number),
+                                 .user_name = {},
+                                 .password = {}});
   return packet;
 }
 

@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "clock.hpp"
 #include "latencies.hpp"
 #include "options.hpp"
 
@@ -39,7 +40,7 @@ class Attempts {
 
   struct Attempt {
     Attempt(int socket, SSL* tls, Manner how, std::uint32_t who)
-        : descriptor(socket), ssl(tls), manner(how), number(who), began(now_nanoseconds()) {}
+        : descriptor(socket), ssl(tls), manner(how), number(who), began(bench::now()) {}
     ~Attempt();
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;
@@ -74,7 +75,7 @@ class Attempts {
   std::string connect_packet(const Attempt& attempt) const;
 
   const Options& options_;
-  SSL_CTX* tls_;
+  bench::TlsContext tls_;
   int epoll_;
   std::vector<std::unique_ptr<Attempt>> slots_;
   std::vector<std::size_t> free_;

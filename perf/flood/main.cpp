@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "attempts.hpp"
+#include "failure.hpp"
 #include "healthy.hpp"
 
 int main(int argument_count, char** arguments) {
@@ -11,7 +12,12 @@ int main(int argument_count, char** arguments) {
   const Options options = read_options(argument_count, arguments);
   ::signal(SIGPIPE, SIG_IGN);
   if (options.mode == "healthy") {
-    run_healthy(options);
+    try {
+      run_healthy(options);
+    } catch (const skerry::bench::Failure& failure) {
+      std::fprintf(stderr, "skerry-flood: %s\n", failure.what());
+      return 1;
+    }
     return 0;
   }
   Attempts attempts(options);

@@ -1,86 +1,44 @@
 #include "options.hpp"
 
-#include <chrono>
-#include <cstdio>
+#include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <string_view>
+
+#include "failure.hpp"
 
 namespace skerry::flood {
-namespace {
-
-constexpr const char* usage =
-    "usage: skerry-flood healthy|reset|tls|slow|storm --port PORT [--seconds 10] [--rate 1000]\n"
-    "       [--count 50] [--hosts 1] [--name f] [--durable] [--tls --ca FILE --cert FILE --key "
-    "FILE]\n";
-
-[[noreturn]] void fail(const std::string& sentence) {
-  std::fprintf(stderr, "skerry-flood: %s\n%s", sentence.c_str(), usage);
-  std::exit(2);
-}
-
-bool read_flag(std::string_view name, Options& options) {
-  if (name == "--tls") {
-    options.server.tls = true;
-  } else if (name == "--durable") {
-    options.durable = true;
-  } else {
-    return false;
-  }
-  return true;
-}
-
-void read_value(std::string_view name, const char* value, Options& options) {
-  if (name == "--port") {
-    options.server.port = static_cast<std::uint16_t>(std::atoi(value));
-  } else if (name == "--seconds") {
-    options.seconds = std::atof(value);
-  } else if (name == "--rate") {
-    options.rate = std::atof(value);
-  } else if (name == "--count") {
-    options.count = std::atoi(value);
-  } else if (name == "--hosts") {
-    options.hosts = std::atoi(value);
-  } else if (name == "--name") {
-    options.name = value;
-  } else if (name == "--ca") {
-    options.server.ca_file = value;
-  } else if (name == "--cert") {
-    options.server.certificate_file = value;
-  } else if (name == "--key") {
-    options.server.key_file = value;
-  } else {
-    fail("there is no option " + std::string(name));
-  }
-}
-
-}  // namespace
 
 Options read_options(int argument_count, char** arguments) {
   Options options;
-  if (argument_count < 2) {
-    fail("a mode is needed");
-  }
-  options.mode = arguments[1];
-  for (int i = 2; i < argument_count; ++i) {
-    const std::string_view name = arguments[i];
-    if (read_flag(name, options)) {
-      continue;
-    }
-    if (++i == argument_count) {
-      fail(std::string(name) + " needs a value");
-    }
-    read_value(name, arguments[i], options);
-  }
-  if (options.hosts < 1 || options.hosts > 250 || options.count < 2) {
-    fail("--hosts is 1 to 250, --count 2 or more");
+  std::string url = "mqtt://127.0.0.1:1883";
+  CLI::App app("Healthy clients, or one kind of flood, against a broker on this machine.",
+               "skerry-flood");
+  app.add_option("mode", options.mode, "healthy, reset, tls, slow or storm")
+      ->required()
+      ->check(CLI::IsMember({"healthy", "reset", "tls", "slow", "storm"}));
+  app.add_option("-u,--url", url, "mqtt://127.0.0.1:port or mqtts://127.0.0.1:port");
+  app.add_option("--ca", options.server.tls.ca, "PEM file of who signed the server's certificate");
+  app.add_option("--certificate", options.server.tls.certificate, "PEM chain of every client");
+  app.add_option("--private-key", options.server.tls.private_key, "its key");
+  app.add_option("--seconds", options.seconds, "how long")->check(CLI::Range(0.1, 86'400.0));
+  app.add_option("--rate", options.rate, "attempts, or messages of the healthy, a second")
+      ->check(CLI::Range(0.1, 1e6));
+  app.add_option("--count", options.count, "clients of healthy and storm, sockets of slow")
+      ->check(CLI::Range(2u, 1'000'000u));
+  app.add_option("--hosts", options.hosts, "addresses 127.0.0.x that they come from")
+      ->check(CLI::Range(1u, 250u));
+  app.add_option("--name", options.name, "begins their client identifiers");
+  app.add_flag("--durable", options.durable, "healthy: subscribers with sessions that stay");
+  try {
+    app.parse(argument_count, arguments);
+    options.server.endpoint = bench::parse_endpoint(url);
+    options.server.endpoint.host = "localhost";  // as the certificate says
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error) == 0 ? 0 : 2);
+  } catch (const bench::Failure& failure) {
+    std::fprintf(stderr, "skerry-flood: %s\n", failure.what());
+    std::exit(2);
   }
   return options;
-}
-
-std::int64_t now_nanoseconds() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
 }
 
 }  // namespace skerry::flood

@@ -4,24 +4,22 @@
 #include <cstdint>
 #include <string>
 
-#include "../load/options.hpp"
+#include "fleet.hpp"
 
 namespace skerry::flood {
 
 struct Options {
   std::string mode;  ///< healthy, reset, tls, slow, storm
-  load::Options server;
+  bench::Fleet::Options server;
   double seconds = 10;
-  double rate = 1'000;     ///< attempts a second; healthy: messages a second of all
-  int count = 50;          ///< clients of healthy and storm, sockets of slow
-  int hosts = 1;           ///< how many addresses 127.0.0.x they come from
-  std::string name = "f";  ///< begins their client identifiers
-  bool durable = false;    ///< healthy: persistent subscribers, so that each message is stored
+  double rate = 1'000;       ///< attempts a second; healthy: messages a second of all
+  std::uint32_t count = 50;  ///< clients of healthy and storm, sockets of slow
+  std::uint32_t hosts = 1;   ///< how many addresses 127.0.0.x they come from
+  std::string name = "f";    ///< begins their client identifiers
+  bool durable = false;      ///< healthy: persistent subscribers, so that each message is stored
 };
 
 /// Ends the program with a sentence and exit code 2 on a wrong argument.
 Options read_options(int argument_count, char** arguments);
-
-std::int64_t now_nanoseconds();
 
 }  // namespace skerry::flood
