@@ -291,6 +291,7 @@ void World::start_server() {
   for (const auto& client : clients) {
     client->server_restarted(now_);
   }
+  wills_of_restart();
   for (std::uint16_t core = 0; core < cores; ++core) {
     arm_timer(core);
   }

@@ -269,19 +269,21 @@ void World::will_opening(const Connection& connection) {
   if (!will.waits) {
     return;
   }
-  if (connection.clean || now_ >= will.due) {
+  if (connection.clean || now_ >= will.due_by) {
     will.due = std::min(will.due, now_);
     return will_due(will);
   }
   will.waits = false;
-  const bool close_call = will.due - now_ < 50 * millisecond;
+  const bool close_call = now_ > will.due - 50 * millisecond;
   history.settle(will.message, close_call ? Outcome::lost : Outcome::forbidden, now_);
 }
 
 void World::will_opened(const Connection& connection) {
   will_opening(connection);  // that of a connection which this one has taken over
   Will& will = wills_[connection.client()];
-  will = {.message = connection.will, .delay_seconds = connection.will_delay};
+  will = {.message = connection.will,
+          .delay_seconds = std::min(connection.will_delay, connection.expiry),
+          .kept = connection.expiry != 0};
 }
 
 void World::will_closed(const Connection& connection, session::CloseCause cause) {
@@ -295,13 +297,12 @@ void World::will_closed(const Connection& connection, session::CloseCause cause)
     return;
   }
   if (cause == CloseCause::server_shutdown) {
-    history[will.message].sent = now_;
-    history.settle(will.message, Outcome::lost, now_);
-    return;
+    return;  // as after a crash
   }
   history[will.message].sent = now_;
   will.waits = true;
   will.due = now_ + std::min(will.delay_seconds, connection.expiry) * second;
+  will.due_by = will.due;
   if (will.due == now_) {
     will_due(will);
   }
@@ -319,16 +320,33 @@ void World::will_due(Will& will) {
   }
 }
 
+// A session that stays keeps its will on disk, if its client has heard CONNACK; any other will may
+// be lost with the server.
 void World::wills_uncertain(Time since) {
   for (Will& will : wills_) {
     if (will.message != 0) {
       Message& message = history[will.message];
       message.sent = std::min(message.sent, now_);
+      if (message.outcome == Outcome::open && will.kept && !message.untold) {
+        will.due = will.waits ? will.due : now_ + will.delay_seconds * second;
+        will.waits = true;
+        continue;
+      }
       if (message.outcome == Outcome::open ||
-          (message.outcome == Outcome::acknowledged && message.sent > since)) {
+          (message.outcome == Outcome::acknowledged && message.sent > since && !will.kept)) {
         message.outcome = Outcome::lost;
       }
       will = {};
+    }
+  }
+}
+
+// Whose record says that it was connected when the server went down was cut off just now.
+void World::wills_of_restart() {
+  for (Will& will : wills_) {
+    if (will.waits) {
+      will.due_by = std::max(will.due_by == never ? 0 : will.due_by,
+                             now_ + will.delay_seconds * second + 10 * millisecond);
     }
   }
 }

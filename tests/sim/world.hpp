@@ -123,9 +123,11 @@ class World final : MachineListener {
   /// What became of the will of a client's last connection.
   struct Will {
     MessageNumber message = 0;
-    std::uint32_t delay_seconds = 0;
+    std::uint32_t delay_seconds = 0;  ///< until it is due, or its session ends
+    bool kept = false;                ///< with its session, over a crash
     bool waits = false;
-    Time due = never;
+    Time due = never;     ///< not before
+    Time due_by = never;  ///< surely then: later after a crash that took its session's record back
   };
 
   // MachineListener
@@ -170,6 +172,7 @@ class World final : MachineListener {
   void check_empty();
   void check_caps();
   void will_due(Will& will);
+  void wills_of_restart();
   void wills_uncertain(Time since);
   void wills_not_cancelled(Time since);
   void failed(const Machine::Commit& commit);
