@@ -78,6 +78,7 @@ struct RetainedQuery {
 
 /// A slice of the answer.
 struct RetainedSlice {
+  std::string filter;  ///< of the subscription, which may have ended meanwhile
   std::uint64_t session = 0;
   mqtt::Qos qos = mqtt::Qos::at_most_once;
   std::uint32_t subscription_identifier = 0;

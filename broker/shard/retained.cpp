@@ -83,6 +83,12 @@ void Shard::Impl::answer_retained(CoreIndex to, mail::RetainedQuery query, Now) 
   retained_scans.push_back({to, std::move(query), {}});
 }
 
+// Of a session of this core: does the subscription still stand?
+bool Shard::Impl::awaits(const mail::RetainedQuery& query) {
+  Session* session = find(query.session);
+  return session != nullptr && session->find_subscription(query.filter) != nullptr;
+}
+
 // A few slices a turn, each scan in its turn, so that neither a wildcard over a million topics nor
 // a thousand of them stop anybody.
 void Shard::Impl::step_retained_scans(Now now) {
@@ -91,7 +97,7 @@ void Shard::Impl::step_retained_scans(Now now) {
   for (std::size_t i = 0; i < steps; ++i) {
     RetainedScan scan = std::move(retained_scans.front());
     retained_scans.pop_front();
-    const bool gone = scan.to == options.index && find(scan.query.session) == nullptr;
+    const bool gone = scan.to == options.index && !awaits(scan.query);
     const bool full = !gone && outside.mailbox_full(scan.to);
     held_up += full ? 1 : 0;
     if (!gone && !full) {
@@ -113,7 +119,8 @@ void Shard::Impl::step_retained_scans(Now now) {
 }
 
 void Shard::Impl::step_retained_scan(RetainedScan& scan, Now now) {
-  mail::RetainedSlice slice{.session = scan.query.session,
+  mail::RetainedSlice slice{.filter = scan.query.filter,
+                            .session = scan.query.session,
                             .qos = scan.query.qos,
                             .subscription_identifier = scan.query.subscription_identifier,
                             .blocks = {}};
@@ -135,8 +142,8 @@ void Shard::Impl::step_retained_scan(RetainedScan& scan, Now now) {
 
 void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
   Session* session = find(slice.session);
-  if (session == nullptr) {
-    return;
+  if (session == nullptr || session->find_subscription(slice.filter) == nullptr) {
+    return;  // [MQTT-3.10.4-2]
   }
   const std::span<const std::uint32_t> identifiers(&slice.subscription_identifier,
                                                    slice.subscription_identifier != 0 ? 1u : 0u);

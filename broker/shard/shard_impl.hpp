@@ -272,6 +272,7 @@ struct Shard::Impl final : session::Host {
     mail::RetainedQuery query;
     routing::RetainedStore::Cursor cursor;
   };
+  bool awaits(const mail::RetainedQuery& query);
   void step_retained_scans(Now now);
   void step_retained_scan(RetainedScan& scan, Now now);
   void deliver_retained(const mail::RetainedSlice& slice, Now now);

@@ -270,3 +270,26 @@ TEST_CASE("a retained message for a core whose mailbox is full waits for turns o
   world.advance(Milliseconds(5));
   CHECK(client.heard() == "PUBLISH " + topic + "=x q0 retain");
 }
+
+TEST_CASE("nothing retained comes for a subscription that has ended meanwhile [MQTT-3.10.4-2]") {
+  for (const std::uint16_t keeper : {std::uint16_t{0}, std::uint16_t{1}}) {
+    World world(2);
+    Client& client = world.client("a");
+    client.connect();
+    const std::string topic = world.topic_on(keeper, "r");
+    client.publish(topic, "x", {.qos = q1, .retain = true});
+    world.run();
+    client.heard();
+    world.mailboxes_full = true;  // so that the answer is held up
+    client.subscribe(topic, q1);
+    while (world.step_commit() || world.step_mail() || world.step_completion()) {
+    }
+    client.unsubscribe(topic);
+    while (world.step_commit() || world.step_mail() || world.step_completion()) {
+    }
+    CHECK(client.heard() == "SUBACK #2 0x01; UNSUBACK #3 0x00");
+    world.mailboxes_full = false;
+    world.advance(Milliseconds(50));
+    CHECK(client.heard() == "");
+  }
+}
