@@ -37,6 +37,7 @@ struct Message {
   bool empty = false;  ///< removes the retained message of its topic
   Outcome outcome = Outcome::open;
   bool repeated = false;  ///< published a second time, since its publisher's session was lost
+  bool fleeting = false;  ///< a will that no session keeps on disk until it is published
   bool resent = false;    ///< sent a second time, since nobody had answered
   /// Its publisher cannot know what becomes of it: of those who say no nobody tells it (3.1.1), or
   /// the CONNECT that brought the will was not answered.

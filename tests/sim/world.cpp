@@ -317,6 +317,7 @@ void World::will_due(Will& will) {
     history.settle(will.message, entitled ? Outcome::acknowledged : Outcome::lost, now_);
     message.sent = will.due;
     message.settled = will.due;
+    message.fleeting = !will.kept;
   }
 }
 
@@ -332,11 +333,13 @@ void World::wills_uncertain(Time since) {
         will.waits = true;
         continue;
       }
-      if (message.outcome == Outcome::open ||
-          (message.outcome == Outcome::acknowledged && message.sent > since && !will.kept)) {
-        message.outcome = Outcome::lost;
-      }
+      history.settle(will.message, Outcome::lost, now_);
       will = {};
+    }
+  }
+  for (Message& message : history.messages) {
+    if (message.fleeting && message.outcome == Outcome::acknowledged && message.sent > since) {
+      message.outcome = Outcome::lost;
     }
   }
 }
