@@ -141,10 +141,12 @@ Result<std::string, Failure> make_request(const PrivateKey& key, std::string_vie
   const ErrorQueueGuard guard;
   const RequestOwner request{X509_REQ_new()};
   X509_NAME* subject = request ? X509_REQ_get_subject_name(request.get()) : nullptr;
-  if (subject == nullptr ||
-      X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, as_unsigned(common_name),
-                                 static_cast<int>(common_name.size()), -1, 0) != 1 ||
-      X509_REQ_set_pubkey(request.get(), key.native()) != 1 ||
+  const bool named =
+      common_name.empty() ||
+      (subject != nullptr &&
+       X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, as_unsigned(common_name),
+                                  static_cast<int>(common_name.size()), -1, 0) == 1);
+  if (subject == nullptr || !named || X509_REQ_set_pubkey(request.get(), key.native()) != 1 ||
       X509_REQ_sign(request.get(), key.native(), signing_digest(key.native())) <= 0) {
     return Failure{"the certificate request could not be made"};
   }

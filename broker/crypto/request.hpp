@@ -59,7 +59,7 @@ class CertificateRequest {
 };
 
 /// A request in DER over the public half of `key`, signed by it, for clients: the agent and the
-/// CLI.
+/// CLI. An empty name leaves the subject out, as a renewal does.
 Result<std::string, Failure> make_request(const PrivateKey& key, std::string_view common_name);
 
 }  // namespace skerry::crypto

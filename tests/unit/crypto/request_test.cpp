@@ -23,6 +23,16 @@ TEST_CASE("a request of our own parses, is signed by its key, and names that key
   CHECK(request->spki_der() == key.spki_der());
 }
 
+TEST_CASE("a request without a name has an empty subject") {
+  const auto der = crypto::make_request(*crypto::PrivateKey::generate(), "");
+  REQUIRE(der.has_value());
+  const auto request = CertificateRequest::from_der(*der);
+  REQUIRE(request.has_value());
+  CHECK(request->is_signed_by_own_key());
+  CHECK(request->subject().text.empty());
+  CHECK(request->keeps_names({"pump-7", "Skerry", "urn:skerry:device:pump-7"}));
+}
+
 TEST_CASE("each accepted kind of key may sign its request") {
   for (const char* curve : {"P-256", "P-384"}) {
     const auto request =
