@@ -16,6 +16,12 @@ build:  ## server and CLI
 	@$(call configure,release) -DSKERRY_TESTS=OFF
 	@cmake --build build/release -j $(JOBS) --target skerryd skerryctl
 
+.PHONY: agent
+agent:  ## the device's agent
+	@scripts/install-dependencies build
+	@$(call configure,release) -DSKERRY_TESTS=OFF
+	@cmake --build build/release -j $(JOBS) --target skerry-agent
+
 run: build  ## start the server on the embedded defaults, data in ./skerry-data
 	@exec build/release/bin/skerryd
 
@@ -143,6 +149,11 @@ filter-bench:  ## filters over 100,000 devices; fails above 50 ms at the 99th pe
 	@$(call configure,release) -DSKERRY_TESTS=OFF
 	@cmake --build build/release -j $(JOBS) --target skerry-filter-bench
 	@build/release/bin/skerry-filter-bench
+
+.PHONY: agent-load
+agent-load: build agent  ## what the agent costs a device; fails above 15 MB resident
+	@scripts/install-dependencies build test
+	@/usr/bin/python3 -W ignore perf/agent_load.py --binaries build/release/bin
 
 restart-load: build  ## from the start to serving with queued messages; fails above 1 s with 100,000, 5 s with a million
 	@/usr/bin/python3 perf/restart.py --binaries build/release/bin

@@ -19,7 +19,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import mqtt  # noqa: E402
 from agent import Agent  # noqa: E402
-from server import HOST, RestError, Server, plain_listener, wait_until  # noqa: E402
+from server import HOST, ROOT, RestError, Server, plain_listener, wait_until  # noqa: E402
 
 # The same address by a name that no certificate has.
 OTHER_NAME = "127.1"
@@ -302,6 +302,7 @@ class StoreAndForward(Case):
                  if topic.startswith("events/") or '"n"' in payload]
         self.assertEqual(kinds.index("row"), 40, "alarms go first")
         self.twin_has(1000)
+        self.assertLess(self.made.resident_bytes(), RESIDENT_MAX)
 
     def test_a_gateway_that_is_killed_again_and_again(self):
         self.made.start().wait_for("connected")
@@ -501,6 +502,10 @@ class Operation(Case):
     def test_the_configuration_is_checked(self):
         agent = self.agent(token=False)
         self.assertEqual(agent.run("--check-config")[0], 0)
+        example = ROOT / "agent" / "agent.yaml"
+        agent.configuration_path = example
+        self.assertEqual(agent.run("--check-config")[0], 0, "the example is good")
+        agent.configuration_path = agent.directory / "agent.yaml"
         agent.configure({"gateway": {"verify": False}})
         code, _, error = agent.run("--check-config")
         self.assertEqual(code, 2)
