@@ -16,6 +16,10 @@ bool is_for_good(int reason) {
          reason == payload_format_invalid;
 }
 
+/// PUBCOMP to a PUBREL that was sent again over a new connection: the gateway has released the
+/// message already and only its answer was lost (MQTT 5 section 3.7.2.1).
+constexpr int packet_identifier_not_found = 0x92;
+
 }  // namespace
 
 void Delivery::pump(const SpoolTime& now, SteadyTime steady) {
@@ -88,6 +92,10 @@ void Delivery::refused_for_good() {
 
 void Delivery::undelivered(std::uint64_t serial, int reason, SteadyTime now, std::uint64_t random) {
   if (!in_flight_ || in_flight_->serial != serial) {
+    return;
+  }
+  if (reason == packet_identifier_not_found) {
+    delivered(serial);
     return;
   }
   if (is_for_good(reason)) {

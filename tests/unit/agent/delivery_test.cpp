@@ -115,6 +115,19 @@ TEST_CASE(
   CHECK(stage.waiting() == 1);
 }
 
+TEST_CASE("a release that the gateway knows nothing of any more has arrived") {
+  Stage stage{0, 2};
+  stage.delivery.link_up(false);
+  stage.pump();
+  stage.delivery.link_down();
+  stage.delivery.link_up(true);
+  stage.refuse(0x92);
+  CHECK(stage.waiting() == 1);
+  stage.pump();
+  CHECK(stage.sent.back().message.topic == "devices/d/events/a1");
+  CHECK(stage.delivery.counters().repeated == 0);
+}
+
 TEST_CASE(
     "a batch that is refused for good goes one by one, and only what is refused again is lost") {
   Stage stage{5};
