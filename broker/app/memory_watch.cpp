@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds look_rarely{100};
 constexpr milliseconds look_often{10};
 /// Giving pages back walks the whole heap and holds it meanwhile.
-constexpr milliseconds trim_every{2'000};
+constexpr milliseconds trim_every{1'000};
 /// From this share of the limit on it is looked at often, and freed memory is given back.
 constexpr std::size_t near_percent = 70;
 constexpr std::size_t trim_percent = 78;

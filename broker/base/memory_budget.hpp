@@ -37,9 +37,9 @@ class MemoryBudget {
   /// No new connection may come in, and who holds much and takes nothing must go. Any thread.
   bool closes_doors() const noexcept { return level() != Level::calm; }
 
-  /// How much of `cap` one holder may use now: all of it while calm, under pressure by the square
-  /// of what is left, so that the largest are cut first and small ones notice nothing; never less
-  /// than `least`.
+  /// How much of `cap` one holder may use now: all of it while calm, under pressure by the fourth
+  /// power of what is left, so that the largest are cut first, small ones notice nothing, and a
+  /// thousand alike come to rest well before it is full; never less than `least`.
   std::size_t allowance(std::size_t cap, std::size_t least) const noexcept {
     return share(room_.load(std::memory_order_relaxed), cap, least);
   }
@@ -63,7 +63,8 @@ class MemoryBudget {
     if (room == room_whole) {
       return cap;
     }
-    return std::min(cap, std::max(least, cap / room_whole * room / room_whole * room));
+    const std::size_t squared = room * room / room_whole;
+    return std::min(cap, std::max(least, cap / room_whole * squared / room_whole * squared));
   }
 
  private:

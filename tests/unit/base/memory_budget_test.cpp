@@ -49,6 +49,6 @@ TEST_CASE("what one holder may have shrinks with the room, and never below the l
   }
   CHECK(before == 16 * 1024);
   CHECK(budget.allowance(1024, 16 * 1024) == 1024);  // the cap of a calm day holds all the same
-  budget.set_used(875 * mebi);                       // the middle: a quarter of the cap
-  CHECK(budget.allowance(4 * mebi, 0) / 1024 == doctest::Approx(1024).epsilon(0.05));
+  budget.set_used(875 * mebi);                       // the middle: a sixteenth of the cap
+  CHECK(budget.allowance(4 * mebi, 0) / 1024 == doctest::Approx(256).epsilon(0.05));
 }
