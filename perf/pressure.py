@@ -17,7 +17,7 @@ import sys
 import time
 
 from idle import raise_descriptor_limit
-from pressure_clients import (DROPS, MEBI, REFUSALS, Beside, Counts, Failed, counted,
+from pressure_clients import (DROPS, MEBI, REFUSALS, USES, Beside, Counts, Failed, counted,
                               set_niceness)
 from pressure_trials import TRIALS, row
 from server import Server, plain_listener
@@ -68,10 +68,8 @@ def run_trial(binaries, budget_mib, scale, name):
             result = TRIALS[name](server, scale)
             rows += result if isinstance(result, list) else [result]
         except (Failed, OSError, TimeoutError) as error:
-            used = int(server.metric('skerry_memory_used_bytes{what="total"}'))
-            failed.append(f"{name}: {error}; {used:,} bytes used, refused "
-                          f"{dict(counted(server, REFUSALS))}, dropped "
-                          f"{dict(counted(server, DROPS))}")
+            failed.append(f"{name}: {error}; refused {dict(+counted(server, REFUSALS))}, dropped "
+                          f"{dict(+counted(server, DROPS))}, used {dict(counted(server, USES))}")
             print(failed[-1], flush=True)
         finally:
             set_niceness(0)

@@ -24,6 +24,8 @@ DROPS = re.compile(r'skerry_messages_dropped_total\{reason="(\w+)"\} (\S+)')
 REFUSALS = re.compile(r'skerry_(?:memory_refused|connections_shed)_total'
                       r'\{(?:what|reason)="(\w+)"\} (\S+)')
 
+USES = re.compile(r'skerry_memory_used_bytes\{what="(\w+)"\} (\S+)')
+
 
 class Failed(Exception):
     """What the trial promised does not hold."""
