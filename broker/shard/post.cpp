@@ -53,11 +53,11 @@ void Shard::Impl::receive(CoreIndex from, Mail& item, Now now) {
         } else if constexpr (std::is_same_v<Kind, mail::RetainedSlice>) {
           deliver_retained(mail, now);
         } else if constexpr (std::is_same_v<Kind, mail::Done>) {
-          if (mail.status == storage::StatusCode::ok &&
-              holds_back_packet_id(gates.find(mail.gate))) {
-            on_matched({.gate = mail.gate, .recipients = {}}, from, now);
+          const bool failed = mail.status != storage::StatusCode::ok;
+          if (holds_back_packet_id(gates.find(mail.gate))) {
+            on_answer(mail.gate, failed, now);
           } else {
-            arrive(mail.gate, mail.status != storage::StatusCode::ok, now);
+            arrive(mail.gate, failed, now);
           }
         } else if constexpr (std::is_same_v<Kind, mail::GroupMember>) {
           on_group_member(from, mail, now);
@@ -113,10 +113,7 @@ void Shard::Impl::on_matched(const mail::Matched& mail, CoreIndex from, Now now)
   for (const Recipient& recipient : mail.recipients) {
     publication.targets.push_back({from, recipient});
   }
-  if (--publication.answers_missing == 0) {
-    write_publication(*gate, mail.gate);
-  }
-  arrive(mail.gate, false, now);
+  on_answer(mail.gate, false, now);
 }
 
 void Shard::Impl::on_release(mail::Release& mail, Now now) {

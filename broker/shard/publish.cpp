@@ -279,13 +279,66 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
            flow.block->size_bytes());
     }
   }
-  if (waiting.publication->answers_missing == 0) {
-    write_publication(waiting, gate);
-  }
+  write_in_turn(waiting, gate);
   if (!twice) {
     deliver_matches(flow, nullptr, now);
   }
   return gate;
+}
+
+// Writes the record, or lets it wait for answers and behind earlier messages of its publisher:
+// after a crash between the two a subscriber would have the later message, and the earlier one only
+// once it was sent again [MQTT-4.6.0-5].
+void Shard::Impl::write_in_turn(Gate& gate, GateId id) {
+  const Publication& publication = *gate.publication;
+  const bool from_client = publication.session != 0;
+  const bool in_line = from_client && !unwritten.empty() && unwritten.contains(publication.session);
+  if (publication.answers_missing == 0 && !in_line) {
+    write_publication(gate, id);
+  } else if (from_client) {
+    ++gate.waiting;
+    unwritten[publication.session].push_back(id);
+  }
+}
+
+void Shard::Impl::write_next(SessionId publisher, Now now) {
+  const auto line = unwritten.find(publisher);
+  if (line == unwritten.end()) {
+    return;
+  }
+  std::vector<GateId> written;
+  while (!line->second.empty()) {
+    const GateId id = line->second.front();
+    Gate& gate = *gates.find(id);
+    if (gate.publication->answers_missing != 0) {
+      break;
+    }
+    if (!gate.failed) {  // of a refused one nothing may be on disk
+      write_publication(gate, id);
+    }
+    line->second.pop_front();
+    written.push_back(id);
+  }
+  if (line->second.empty()) {
+    unwritten.erase(line);
+  }
+  for (const GateId id : written) {
+    arrive(id, false, now);
+  }
+}
+
+// A core has said who matches there, or that it has stored what it keeps retained.
+void Shard::Impl::on_answer(GateId id, bool failed, Now now) {
+  Gate& gate = *gates.find(id);
+  gate.failed = gate.failed || failed;
+  if (--gate.publication->answers_missing == 0) {
+    if (gate.publication->session != 0) {
+      write_next(gate.publication->session, now);
+    } else {
+      write_publication(gate, id);
+    }
+  }
+  arrive(id, failed, now);
 }
 
 // All cores have said who matches: one record for all of them. It may turn out that there is

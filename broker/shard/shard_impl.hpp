@@ -1,8 +1,4 @@
-// Shard::Impl: the state of one core and the operations on it, by theme: connections.cpp (open,
-// take-over, end), wills.cpp, publish.cpp (routing and storing a message), deliver.cpp (fan-out on
-// this core), subscribe.cpp, retained.cpp, groups.cpp, gating.cpp (gates, commits, ticking off),
-// post.cpp (mail), restore.cpp (start), admin.cpp, standing.cpp (who may stay), broker_message.cpp,
-// timers.cpp.
+// Shard::Impl: the state of one core and what it does, file by file; README.md says what is where.
 #pragma once
 
 #include <deque>
@@ -197,6 +193,9 @@ struct Shard::Impl final : session::Host {
   GateId route_stored(InFlow& flow, Session* from, Interests cores, GateId gate, Now now);
   GateId gate_for(Session* from, GateId existing);
   void write_publication(Gate& gate, GateId id);
+  void write_in_turn(Gate& gate, GateId id);
+  void write_next(SessionId publisher, Now now);
+  void on_answer(GateId id, bool failed, Now now);
   void deliver_held(Publication& publication, Now now);
   bool wants_storage(Interests cores) const;
 
@@ -449,6 +448,8 @@ struct Shard::Impl final : session::Host {
   PendingErasures pending_erasures;
   std::set<DurableId> unstored_records;  ///< sessions and groups that differ from their records
   SteadyTime store_again_at = SteadyTime::max();
+  /// Messages of each publisher whose records are not written yet: they go to disk in this order.
+  std::unordered_map<SessionId, Ring<GateId>> unwritten;
   /// QoS 2 messages of each publisher that wait for storage: they are delivered in this order.
   std::unordered_map<SessionId, Ring<GateId>> held;
   struct TickOff {

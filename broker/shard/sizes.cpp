@@ -23,6 +23,7 @@ std::vector<Shard::Size> Shard::sizes() const {
           {"groups to drain", shard.groups_to_drain.size()},
           {"gates", shard.gates.size()},
           {"held publishers", shard.held.size()},
+          {"publishers with unwritten messages", shard.unwritten.size()},
           {"waiting for a commit", shard.waiting_for_commit.size()},
           {"doubtful packet ids", shard.doubtful_ids.size()},
           {"doubtful acks", shard.doubtful_acks.size()},

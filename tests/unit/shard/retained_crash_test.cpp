@@ -74,3 +74,29 @@ TEST_CASE("a crash at any step leaves no acknowledged retained message behind") 
     }
   }
 }
+
+TEST_CASE("a crash while a retained message is on its way to its keeper does not turn the order") {
+  World world(2);
+  Device publisher(world.client("p", 0));
+  Device subscriber(world.client("s", 0));
+  publisher.connect();
+  subscriber.connect();
+  world.run();
+  subscriber.client.subscribe("t/#", q2);
+  world.run();
+  subscriber.client.drop();
+  world.run();
+  const std::string topic = world.topic_on(1, "t/");
+  world.mail_held = true;
+  publisher.publish(topic, "a", q2, true);
+  publisher.publish(topic, "b", q2);
+  world.run();
+  world.crash();
+  publisher.connect();
+  world.run();
+  subscriber.connect();
+  world.advance(Seconds(1));
+  CHECK(subscriber.payloads() == "ab");
+  CHECK(publisher.open.empty());
+  CHECK(world.leftovers() == 0);
+}
