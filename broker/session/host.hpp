@@ -45,8 +45,9 @@ class Host {
   virtual void subscribe(Session& from, const mqtt::Subscribe& packet, Now now) = 0;
   virtual void unsubscribe(Session& from, const mqtt::Unsubscribe& packet, Now now) = 0;
 
-  /// Outbound QoS 2 of a persistent session is about to be sent first: its packet id is stored, and
-  /// with it the message when an earlier batch failed to do so.
+  /// A stored message is about to be sent first at QoS 2. For a persistent session its packet id is
+  /// stored, and with it the message when an earlier batch failed to do so; for another one the
+  /// message leaves the record of the shared group that it came by.
   virtual GateId store_outbound(Session& session, Delivery& delivery) = 0;
   /// PUBREC came: the message is ticked off and the packet id marked as released.
   virtual GateId store_released(Session& session, const Delivery& delivery) = 0;

@@ -211,8 +211,7 @@ bool Session::resend_one(Delivery& delivery, Now now) {
 
 void Session::send_new(Delivery delivery, const mqtt::Publish* publish, Now now) {
   delivery.packet_id = next_packet_id();  // [MQTT-4.3.3-1]
-  const bool store_first =
-      delivery.qos == mqtt::Qos::exactly_once && durable_id_ != DurableId{} && delivery.stored;
+  const bool store_first = delivery.qos == mqtt::Qos::exactly_once && delivery.stored;
   delivery.state = State::sent;
   Delivery& kept = inflight_.push_back(std::move(delivery));
   if (store_first) {
@@ -244,7 +243,8 @@ void Session::outbound_stored(mqtt::PacketId packet_id, GateResult result, Now n
     }
     return;
   }
-  if (delivery->stored->state.load(std::memory_order_acquire) == Stored::State::failed) {
+  if (delivery->stored &&
+      delivery->stored->state.load(std::memory_order_acquire) == Stored::State::failed) {
     return store_packet_id(*delivery, now);  // the message was in an earlier batch
   }
   delivery->state = State::sent;

@@ -323,15 +323,21 @@ GateId Shard::Impl::release_inbound(Session& from, mqtt::PacketId packet_id) {
 }
 
 GateId Shard::Impl::store_outbound(Session& session, Delivery& delivery) {
-  if (delivery.stored->state.load(std::memory_order_acquire) == Stored::State::failed) {
-    // Its packet id would be forgotten at the next start, there being no message.
-    SKERRY_ASSERT(delivery.message && delivery.recipient == session.durable_id());
-    delivery.stored = store_for(
-        session, delivery.message.block(),
-        {delivery.recipient, delivery.qos, delivery.retain, delivery.subscription_identifiers});
+  if (session.durable_id() == DurableId{}) {
+    // It came by a group, and nobody else may get it when this session ends [MQTT-4.8.2-6], be it
+    // with the server: it leaves the group's record before it is sent.
+    tick_off(std::exchange(delivery.stored, nullptr), delivery.recipient);
+  } else {
+    if (delivery.stored->state.load(std::memory_order_acquire) == Stored::State::failed) {
+      // Its packet id would be forgotten at the next start, there being no message.
+      SKERRY_ASSERT(delivery.message && delivery.recipient == session.durable_id());
+      delivery.stored = store_for(
+          session, delivery.message.block(),
+          {delivery.recipient, delivery.qos, delivery.retain, delivery.subscription_identifiers});
+    }
+    batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
+              encode_outbound(OutboundState::sent, delivery.stored->id, delivery.recipient));
   }
-  batch.put(storage::Family::inflight, outbound_key(session.durable_id(), delivery.packet_id),
-            encode_outbound(OutboundState::sent, delivery.stored->id, delivery.recipient));
   const GateId gate = open_gate({.purpose = Gate::Purpose::outbound_stored,
                                  .session = session.id(),
                                  .packet_id = delivery.packet_id});

@@ -331,3 +331,33 @@ TEST_CASE("a message that met its group only on the way ends its QoS 2 exchange 
   CHECK(member.payloads() == "ab");
   CHECK(world.leftovers() == 0);
 }
+
+TEST_CASE(
+    "what was on its way at QoS 2 to a member without a session goes to nobody after a restart") {
+  World world(1);
+  Device publisher(world.client("p"));
+  Device sleeper(world.client("sleeper"));
+  Device passing(world.client("passing"));
+  publisher.connect();
+  sleeper.connect();
+  passing.connect({});
+  world.run();
+  sleeper.client.subscribe("$share/g/t", q2);
+  passing.client.subscribe("$share/g/t", q2);
+  world.run();
+  sleeper.client.drop();
+  world.run();
+  passing.client.answers = false;
+  publisher.publish("t", "a", q2);
+  world.run();
+  REQUIRE(passing.payloads() == "a");
+  world.restart();
+  sleeper.connect();
+  publisher.connect();
+  world.advance(Seconds(1));
+  CHECK(sleeper.payloads() == "");
+  publisher.publish("t", "b", q2);
+  world.run();
+  CHECK(sleeper.payloads() == "b");
+  CHECK(world.leftovers() == 0);
+}
