@@ -59,6 +59,7 @@ class Client {
   /// The server was gone from `since` on, and started again now.
   void server_restarted(Time now);
   // The server's side of its connections.
+  void answered(std::uint16_t packet_id, mqtt::Reason reason);  ///< which it may never hear
   void server_opened(const Connection& connection);
   void server_let_go(const Connection& connection);
   std::string state() const;

@@ -94,6 +94,11 @@ void Client::hear_connack(const mqtt::Connack& connack) {
   expiry_ = connack.session_expiry_interval.value_or(expiry_);
   check_present(connack.session_present);
   if (!connack.session_present) {
+    for (const Interest& interest : interests) {
+      if (is_group(interest.filter)) {  // until now the server may have given its session messages
+        world.history.group_disturbed[interest.filter] = world.now();
+      }
+    }
     session_lost();
   }
   const bool resumed = connack.session_present;
@@ -173,6 +178,14 @@ void Client::server_opened(const Connection& connection) {
   sure_until_ = never;
   if (world.now() <= gone_after_) {
     gone_after_ = never;
+  }
+}
+
+void Client::answered(std::uint16_t packet_id, mqtt::Reason reason) {
+  for (const Outgoing& sent : open_) {
+    if (sent.packet_id == packet_id && mqtt::is_error(reason)) {
+      world.history[sent.message].refused_once = true;
+    }
   }
 }
 
@@ -277,6 +290,7 @@ void Client::check_arrival(const Message& message, const Arrival& arrival,
     fail(what + " arrives at a higher QoS than it was published with");
   }
   // Of one that was published again the first copy may still be under way.
+  // Of two copies the answer tells of the later one; the earlier may still wait for storage.
   const Time routed_until = message.settled == never || message.repeated ||
                                     message.qos == Qos::at_most_once || message.publisher < 0
                                 ? never

@@ -83,6 +83,7 @@ void Connection::leave(Departure how) {
     up_.clear();
   }
   down_.clear();
+  noted_ = 0;
   if (how != Departure::silent) {
     schedule_up(world_.random.between(0, world_.swarm.link_max));
   }
@@ -221,12 +222,38 @@ void Connection::flush() {
     return;
   }
   wrote_ = false;
+  note_refusals();
   high_ = high_ || down_.size() >= world_.swarm.limits.output_bytes_max;
   if (departure_ != Departure::none && departure_ != Departure::silent) {
     down_.clear();
+    noted_ = 0;
     return;
   }
   schedule_down(world_.random.between(0, world_.swarm.link_max));
+}
+
+// What the server refuses because storage fails is refused whether its client hears so or not.
+void Connection::note_refusals() {
+  const std::size_t from = std::exchange(noted_, down_.size());
+  const Swarm& swarm = world_.swarm;
+  if (from >= down_.size() || !(swarm.has(Feature::write_fails) || swarm.has(Feature::sync_fails) ||
+                                swarm.has(Feature::disk_full))) {
+    return;
+  }
+  Client& client = *world_.client_of(client_);
+  mqtt::FrameDecoder decoder{1 << 28};
+  decoder.feed(as_bytes(std::string_view(down_).substr(from)));
+  for (auto next = decoder.next(); next && next->has_value(); next = decoder.next()) {
+    const auto packet = mqtt::decode(**next, client.version, mqtt::Sender::server);
+    if (!packet) {
+      return;  // the client will say so
+    }
+    if (const auto* puback = std::get_if<mqtt::Puback>(&*packet)) {
+      client.answered(puback->packet_id.value, puback->reason);
+    } else if (const auto* pubrec = std::get_if<mqtt::Pubrec>(&*packet)) {
+      client.answered(pubrec->packet_id.value, pubrec->reason);
+    }
+  }
 }
 
 void Connection::carry_down() {
@@ -241,6 +268,7 @@ void Connection::carry_down() {
   }
   const std::string bytes = down_.substr(0, size);
   down_.erase(0, size);
+  noted_ -= std::min(noted_, size);
   world_.note_bytes("down", index_, bytes);
   if (high_ && down_.size() < world_.swarm.limits.output_bytes_max / 2) {
     high_ = false;
@@ -281,6 +309,7 @@ void Connection::server_died() {
   phase_ = Phase::closed;
   up_.clear();
   down_.clear();
+  noted_ = 0;
   if (departure_ == Departure::none) {
     departure_ = Departure::reset;
     world_.client_of(client_)->closed(*this);

@@ -77,6 +77,7 @@ class Connection final : public session::Link {
   void schedule_up(Time delay);
   void schedule_down(Time delay);
   void lost();
+  void note_refusals();
 
   World& world_;
   std::uint32_t index_;
@@ -87,9 +88,10 @@ class Connection final : public session::Link {
   shard::Shard::SessionId session_ = 0;
   CoreIndex core_{};
   shard::ConnectRequest request_;
-  std::string unparsed_;  ///< read behind CONNECT
-  std::string up_;        ///< on its way to the server
-  std::string down_;      ///< what the server has not sent
+  std::string unparsed_;   ///< read behind CONNECT
+  std::string up_;         ///< on its way to the server
+  std::string down_;       ///< what the server has not sent
+  std::size_t noted_ = 0;  ///< of these bytes note_refusals() has seen
   bool up_scheduled_ = false;
   bool down_scheduled_ = false;
   bool paused_ = false;

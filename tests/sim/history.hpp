@@ -43,7 +43,7 @@ struct Message {
   /// the CONNECT that brought the will was not answered.
   bool untold = false;
   bool sent_again = false;           ///< on a later connection of its publisher
-  bool refused_once = false;         ///< the tap did not take it; it may have come again later
+  bool refused_once = false;         ///< by tap or storage; it may have come again later
   std::uint32_t expiry_seconds = 0;  ///< 0: none
   Time sent = never;
   Time settled = never;  ///< when the outcome was known

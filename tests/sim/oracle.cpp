@@ -66,7 +66,7 @@ void Oracle::judge_client(const Client& client) {
 }
 
 // First arrivals of one publisher's messages, per topic and QoS, come in the order of sending. One
-// that the tap has refused and whose publisher did not hear so is sent again on its next
+// that tap or storage has refused and whose publisher did not hear so is sent again on its next
 // connection, behind later ones that were taken: the server has received it in that order. Of
 // one that was sent again the first copy may have been dropped at QoS 0, expired or denied.
 void Oracle::judge_order(const Client& client) {
