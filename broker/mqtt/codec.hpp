@@ -26,8 +26,10 @@ enum class Sender : std::uint8_t { client, server };
 Result<Packet, Violation> decode(const Frame& frame, Version version, Sender sender);
 
 /// Decodes a PUBLISH without going through the variant; for the hot path.
-/// `frame.first_byte` must be of type PUBLISH.
-Result<Publish, Violation> decode_publish(const Frame& frame, Version version, Sender sender);
+/// `frame.first_byte` must be of type PUBLISH. `known_topic`: a topic name that was found valid
+/// before, such as this client's last, or empty; when it comes again it is not checked again.
+Result<Publish, Violation> decode_publish(const Frame& frame, Version version, Sender sender,
+                                          std::string_view known_topic = {});
 
 /// Appends the packet's wire form in `version` to `out`; that holds for CONNECT too. Properties are
 /// left out in 3.1 and 3.1.1. Nothing is appended for what those versions do not have: AUTH, and a
@@ -53,7 +55,7 @@ struct PublishHeader {
 
 /// Appends a PUBLISH made of `message` (topic, payload and properties; its own header fields, alias
 /// and expiry are ignored) and `header`. The hot path of delivery: one pass, no allocation besides
-/// the growth of `out`.
+/// the growth of `out`; a copy of `message.whole` where that says the same.
 void encode_publish(const Publish& message, const PublishHeader& header, Version version,
                     std::string& out);
 

@@ -178,7 +178,7 @@ Auth read_auth(WireReader& reader, Context context) {
 Result<Packet, Violation> decode(const Frame& frame, Version version, Sender sender) {
   const auto type = static_cast<PacketType>(frame.first_byte >> 4);
   WireReader reader(frame.body);
-  const Context context{version, sender};
+  const Context context{version, sender, {}};
   if (type == PacketType::publish) {
     Result<Packet, Violation> result(boost::system::in_place_value, std::in_place_type<Publish>);
     read_publish(reader, frame.first_byte, context, *std::get_if<Publish>(&*result));

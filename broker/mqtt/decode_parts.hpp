@@ -13,6 +13,7 @@ namespace skerry::mqtt {
 struct Context {
   Version version = Version::v5;
   Sender sender = Sender::client;
+  std::string_view known_topic{};  ///< of decode_publish()
 };
 
 Connect read_connect(WireReader& reader);

@@ -23,8 +23,8 @@ void read_properties(WireReader& reader, Publish& packet) {
   packet.properties.user_properties = walk.user_properties();
 }
 
-void check_topic(WireReader& reader, const Publish& packet, Version version) {
-  if (packet.topic.empty() && version == Version::v5) {
+void check_topic(WireReader& reader, const Publish& packet, Context context) {
+  if (packet.topic.empty() && context.version == Version::v5) {
     if (!packet.topic_alias) {  // section 3.3.2.1
       reader.fail(Reason::protocol_error, "PUBLISH has neither a topic name nor a topic alias.");
     }
@@ -74,8 +74,12 @@ void read_publish(WireReader& reader, std::uint8_t first_byte, Context context, 
   if (qos == 0 && packet.dup) {  // [MQTT-3.3.1-2]
     reader.fail(Reason::malformed_packet, "PUBLISH has DUP set at QoS 0.");
   }
-  packet.topic = reader.text();  // [MQTT-3.3.2-1]
-  if (qos != 0) {                // [MQTT-2.2.1-2]
+  packet.topic = as_text(reader.binary());  // [MQTT-3.3.2-1]
+  const bool is_known = !packet.topic.empty() && packet.topic == context.known_topic;
+  if (!is_known && !is_valid_utf8(packet.topic)) {
+    reader.fail_text();
+  }
+  if (qos != 0) {  // [MQTT-2.2.1-2]
     packet.packet_id = read_packet_id(reader);
   }
   if (context.version == Version::v5) {
@@ -84,7 +88,9 @@ void read_publish(WireReader& reader, std::uint8_t first_byte, Context context, 
   if (!reader.ok()) {
     return;
   }
-  check_topic(reader, packet, context.version);
+  if (!is_known) {
+    check_topic(reader, packet, context);
+  }
   if (context.sender == Sender::client && !packet.subscription_identifiers.empty()) {
     reader.fail(Reason::protocol_error,  // [MQTT-3.3.4-6]
                 "A client must not send a Subscription Identifier in PUBLISH.");
@@ -92,12 +98,17 @@ void read_publish(WireReader& reader, std::uint8_t first_byte, Context context, 
   packet.payload = reader.rest();
 }
 
-Result<Publish, Violation> decode_publish(const Frame& frame, Version version, Sender sender) {
+Result<Publish, Violation> decode_publish(const Frame& frame, Version version, Sender sender,
+                                          std::string_view known_topic) {
   Result<Publish, Violation> result(boost::system::in_place_value);
+  Publish& packet = *result;
   WireReader reader(frame.body);
-  read_publish(reader, frame.first_byte, {version, sender}, *result);
+  read_publish(reader, frame.first_byte, {version, sender, known_topic}, packet);
   if (!reader.ok()) {
     result = reader.violation();
+  } else if (!packet.topic_alias && packet.subscription_identifiers.empty()) {
+    packet.whole = frame.whole;
+    packet.whole_is_v5 = version == Version::v5;
   }
   return result;
 }

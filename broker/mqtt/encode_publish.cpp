@@ -91,10 +91,35 @@ void append_publish(std::string& out, const PublishForm& form, Bytes payload, Ve
   out.append(as_text(payload));
 }
 
+/// Is the packet that came the one that goes out, but for flags and packet id?
+bool goes_on_as_it_came(const Publish& message, const PublishHeader& header,
+                        Version version) noexcept {
+  return !message.whole.empty() && message.whole_is_v5 == (version == Version::v5) &&
+         message.qos == header.qos && header.topic_alias == 0 && !header.topic_empty &&
+         header.subscription_identifiers.empty() &&
+         header.message_expiry_interval == message.properties.message_expiry_interval;
+}
+
+void append_as_it_came(const Publish& message, const PublishHeader& header, std::string& out) {
+  const std::string_view whole = as_text(message.whole);
+  const std::size_t start = out.size();
+  out.append(whole);
+  char* const at = out.data() + start;
+  *at = static_cast<char>(first_byte_of(header));
+  if (header.qos != Qos::at_most_once) {  // [MQTT-2.2.1-2]
+    WriteSink(at + (message.topic.data() + message.topic.size() - whole.data()))
+        .two_bytes(header.packet_id.value);
+  }
+}
+
 }  // namespace
 
 void encode_publish(const Publish& message, const PublishHeader& header, Version version,
                     std::string& out) {
+  if (goes_on_as_it_came(message, header, version)) {
+    append_as_it_came(message, header, out);
+    return;
+  }
   append_publish(out, form_of(message, header), message.payload, version);
 }
 

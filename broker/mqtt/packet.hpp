@@ -155,6 +155,11 @@ struct Publish {
   std::optional<std::uint16_t> topic_alias;  ///< as sent, 0 included: the session judges it
   MessageProperties properties;
   std::vector<std::uint32_t> subscription_identifiers;  ///< server to client only
+  /// The packet on the wire, when it was decoded from one that has no alias: encode_publish() sends
+  /// the same bytes on where nothing in them must change. Whoever changes topic, payload, QoS or
+  /// properties empties it.
+  Bytes whole{};
+  bool whole_is_v5 = false;
 };
 
 /// PUBACK, PUBREC, PUBREL and PUBCOMP have one form.

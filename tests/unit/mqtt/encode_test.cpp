@@ -100,6 +100,62 @@ TEST_CASE("encode_publish takes header, alias and expiry from the recipient's he
         bytes_of(R"(3B "" 0007 { 02 0000003C 03 "t" 23 0003 0B 01 0B C801 } 'payload')"));
 }
 
+/// What encode_publish makes of a received packet: sent on, and made anew from its parts.
+void check_sent_on(const std::string& bytes, const PublishHeader& header, Version came,
+                   Version goes) {
+  const OwnedFrame frame(bytes);
+  auto publish = decode_publish(*frame, came, client);
+  REQUIRE(publish.has_value());
+  const std::string sent_on = published(*publish, header, goes);
+  publish->whole = {};
+  CHECK(sent_on == published(*publish, header, goes));
+}
+
+TEST_CASE("a PUBLISH goes on as it came, but for what its recipient's header changes") {
+  const std::string five = bytes_of(R"(3B "a/b" 0102 { 01 01 02 0000003C 03 "t" } 'payload')");
+  const std::string three = bytes_of(R"(3B "a/b" 0102 'payload')");
+  const std::uint32_t identifiers[] = {7};
+  const PublishHeader same{
+      .packet_id = PacketId{0xABCD}, .qos = Qos::at_least_once, .message_expiry_interval = 60};
+  CHECK(published(*decode_publish(*OwnedFrame(five), v5, client), same, v5) ==
+        bytes_of(R"(32 "a/b" ABCD { 01 01 02 0000003C 03 "t" } 'payload')"));
+  std::vector<PublishHeader> headers(7, same);
+  headers[1].retain = true;
+  headers[2].qos = Qos::at_most_once;
+  headers[3].message_expiry_interval = 59;
+  headers[4].message_expiry_interval.reset();
+  headers[5].subscription_identifiers = identifiers;
+  headers[6].topic_alias = 3;
+  headers[6].topic_empty = true;
+  for (const PublishHeader& header : headers) {
+    check_sent_on(five, header, v5, v5);
+    check_sent_on(five, header, v5, v311);
+    check_sent_on(three, header, v311, v5);
+    check_sent_on(three, header, v31, v311);
+  }
+}
+
+TEST_CASE("a PUBLISH with an alias is made anew") {
+  const std::string bytes = bytes_of(R"(30 "a" { 23 0005 } 'x')");
+  const OwnedFrame frame(bytes);
+  const auto publish = decode_publish(*frame, v5, client);
+  REQUIRE(publish.has_value());
+  CHECK(publish->whole.empty());
+  CHECK(published(*publish, {}, v5) == bytes_of(R"(30 "a" {} 'x')"));
+}
+
+TEST_CASE("a topic that is known is not checked again, and any other is") {
+  const auto decoded = [](const char* notation, std::string_view known) {
+    const std::string bytes = bytes_of(notation);
+    return decode_publish(*OwnedFrame(bytes), v311, client, known).has_value();
+  };
+  CHECK(decoded(R"(30 "a/b" 'x')", "a/b"));
+  CHECK(decoded(R"(30 "a/b" 'x')", "a/c"));
+  CHECK_FALSE(decoded(R"(30 "a/+" 'x')", "a/b"));
+  CHECK_FALSE(decoded(R"(30 "a/+" 'x')", ""));
+  CHECK_FALSE(decoded(R"(30 "" 'x')", ""));
+}
+
 TEST_CASE("DUP is never sent at QoS 0 [MQTT-3.3.1-2]") {
   Publish message;
   message.topic = "a";
