@@ -108,7 +108,7 @@ series-bench:  ## the series store alone: samples per second, bytes per sample, 
 bench:  ## Skerry beside Mosquitto, NATS, RabbitMQ, Aedes and the relay; writes docs/performance.md
 	@scripts/install-dependencies build test bench
 	@$(call configure,release)
-	@cmake --build build/release -j $(JOBS) --target skerryd skerry-bench skerry-relay
+	@cmake --build build/release -j $(JOBS) --target skerryd skerry-bench skerry-relay skerry-floor-trie skerry-floor-tls
 	@mkdir -p build/bench/npm && cp perf/compare/package.json build/bench/npm/
 	@npm install --prefix build/bench/npm --no-audit --no-fund --loglevel=error
 	@/usr/bin/python3 perf/compare/compare.py

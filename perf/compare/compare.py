@@ -2,11 +2,11 @@
 """Skerry beside the brokers that Debian and npm offer, and beside a relay that is the floor: one load
 (skerry-bench), one machine, in turns. Writes docs/performance.md with its charts.
 Usage: compare.py [--binaries DIR] [--npm DIR] [--rounds 5] [--seconds 4] [--out DIR]
-                  [--brokers NAME,…] [--scenarios NAME,…]
+                  [--brokers NAME,…] [--scenarios NAME,…] [--goals NAME,…]
 
 Broker on core 0, load on core 1. In each round each broker runs the scenario once, so that a ratio
-compares what ran within the same half minute; medians over the rounds. Exit code 1 when a row that
-Skerry must hold is missed by more than 5 %.
+compares what ran within the same half minute; medians over the rounds. Then the goals of goals.py, on
+servers of their own. Exit code 1 when a row that Skerry must hold, or a goal, is missed by more than 5 %.
 """
 import argparse
 import json
@@ -23,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 import document  # noqa: E402
+import goals  # noqa: E402
 from launch import LOAD_CORE, Broker, pinned  # noqa: E402
 
 TOLERANCE = 1.05
@@ -79,9 +80,9 @@ def judge(scenario, seen):
 
 
 def chosen(blocks, names):
-    if not names:
+    if names is None:
         return blocks
-    wanted = names.split(",")
+    wanted = [name for name in names.split(",") if name]
     if unknown := set(wanted) - {block["name"] for block in blocks}:
         sys.exit(f"there is no {', '.join(sorted(unknown))}")
     return [block for block in blocks if block["name"] in wanted]
@@ -95,8 +96,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--brokers")
-    parser.add_argument("--scenarios")
+    parser.add_argument("--scenarios", help="names with commas; none: \"\" and --goals")
+    parser.add_argument("--goals", help=f"of {', '.join(goals.GOALS)}; without: all")
     options = parser.parse_args()
+    wanted_goals = list(goals.GOALS) if options.goals is None else \
+        [name for name in options.goals.split(",") if name]
+    if unknown := set(wanted_goals) - set(goals.GOALS):
+        sys.exit(f"there is no goal {', '.join(sorted(unknown))}")
     options.binaries = options.binaries.resolve()
     blocks = chosen(yaml.safe_load((HERE / "brokers.yaml").read_text())["brokers"],
                     options.brokers)
@@ -117,8 +123,11 @@ def main():
         for broker in brokers:
             broker.close()
     titles = {broker.name: broker.title for broker in brokers}
-    document.write(options, rows, titles, versions, load_before)
+    goal_rows = goals.run(options, wanted_goals)
+    document.write(options, {"rows": rows, "goals": goal_rows, "titles": titles,
+                             "versions": versions, "load": load_before})
     missed = [row["scenario"]["name"] for row in rows if not row["verdict"]["holds"]]
+    missed += [row["what"] for row in goal_rows if not row["holds"]]
     print("every row holds" if not missed else f"missed: {', '.join(missed)}")
     return 1 if missed else 0
 

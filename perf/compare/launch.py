@@ -83,15 +83,15 @@ class Broker:
     def pid(self):
         """The process that does the work: a shell script may have started another."""
         busiest, most = self.process.pid, -1
-        for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        for name in filter(str.isdigit, os.listdir("/proc")):
             try:
-                fields = status.read_text().rpartition(")")[2].split()
+                fields = pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
             if int(fields[3]) == self.process.pid:  # the session, which is our own
                 memory = int(fields[21])
                 if memory > most:
-                    busiest, most = int(status.parent.name), memory
+                    busiest, most = int(name), memory
         return busiest
 
     def tail(self):
