@@ -92,6 +92,14 @@ class RunOfRows final : public rocksdb::SliceTransform {
   static constexpr std::size_t sequence_bytes = 8;
 };
 
+/// Keys of queued messages grow with each, and they go in much the same order: one run.
+class OneRun final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "skerry.OneRun"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), 0}; }
+  bool InDomain(const rocksdb::Slice&) const override { return true; }
+};
+
 }  // namespace
 
 bool is_put_once(Family family) noexcept {
@@ -131,6 +139,8 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const RocksOptions& o
   if (family == Family::series_log) {
     // Rows and their removals come in runs of one device: each place is found from the one before.
     result.memtable_insert_with_hint_prefix_extractor = std::make_shared<RunOfRows>();
+  } else if (family == Family::messages) {
+    result.memtable_insert_with_hint_prefix_extractor = std::make_shared<OneRun>();
   }
   result.table_factory.reset(
       rocksdb::NewBlockBasedTableFactory(table_options(family, shared.cache)));
