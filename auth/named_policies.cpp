@@ -61,11 +61,13 @@ Decision NamedPolicies::judge(const Policy& policy, const Identity& identity, Ac
   if (reserved == nullptr || trace != nullptr) {
     answer = policy.decide(subject, action, topic, trace);
   }
+  // What is asked of the registry may change without an epoch.
+  const bool lasting = !policy.uses_device();
   if (answer.rule != nullptr && reserved == nullptr) {
-    return {answer.verdict, answer.rule};
+    return {answer.verdict, answer.rule, lasting};
   }
   if (!policy.source().base) {
-    return {Verdict::deny, reserved != nullptr ? reserved : policy.default_rule()};
+    return {Verdict::deny, reserved != nullptr ? reserved : policy.default_rule(), lasting};
   }
   // The built-in policy keeps its own rows; a service may send commands by it.
   Identity as_builtin = identity;
@@ -74,13 +76,16 @@ Decision NamedPolicies::judge(const Policy& policy, const Identity& identity, Ac
   if (decision.verdict == Verdict::allow_and_covers && answer.partial) {
     decision.verdict = Verdict::allow;
   }
+  decision.lasting = lasting;
   return decision;
 }
 
 Decision NamedPolicies::decide(const Identity& identity, Action action,
                                std::string_view topic) const {
   if (identity.policy != PolicyKind::named) {
-    return builtin_.decide(identity, action, topic);
+    Decision decision = builtin_.decide(identity, action, topic);
+    decision.lasting = true;  // the identity and the topic are all that it looks at
+    return decision;
   }
   const auto set = current();
   const auto found = set->find(identity.policy_name);

@@ -31,6 +31,10 @@ Result<Packet, Violation> decode(const Frame& frame, Version version, Sender sen
 Result<Publish, Violation> decode_publish(const Frame& frame, Version version, Sender sender,
                                           std::string_view known_topic = {});
 
+/// The packet id of a PUBACK, PUBREC, PUBREL or PUBCOMP in its shortest form, which means success
+/// in every version, without going through the variant; 0: decode() must judge the frame.
+PacketId decode_short_ack(const Frame& frame) noexcept;
+
 /// Appends the packet's wire form in `version` to `out`; that holds for CONNECT too. Properties are
 /// left out in 3.1 and 3.1.1. Nothing is appended for what those versions do not have: AUTH, and a
 /// DISCONNECT with a reason, which only a server would send (one that says success is a client's).

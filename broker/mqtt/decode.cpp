@@ -103,6 +103,17 @@ PacketId read_packet_id(WireReader& reader) noexcept {
   return id;
 }
 
+PacketId decode_short_ack(const Frame& frame) noexcept {
+  const unsigned type = frame.first_byte >> 4;
+  const bool acknowledges = type >= static_cast<unsigned>(PacketType::puback) &&
+                            type <= static_cast<unsigned>(PacketType::pubcomp);
+  const unsigned flags = type == static_cast<unsigned>(PacketType::pubrel) ? 0x02u : 0u;
+  if (!acknowledges || (frame.first_byte & 0x0Fu) != flags || frame.body.size() != 2) {
+    return {};
+  }
+  return PacketId{static_cast<std::uint16_t>((frame.body[0] << 8) | frame.body[1])};
+}
+
 Reason read_reason(WireReader& reader, PacketType type, Sender sender) noexcept {
   const std::uint8_t code = reader.byte();
   // [MQTT-3.2.2-8, MQTT-3.4.2-1, MQTT-3.5.2-1, MQTT-3.6.2-1, MQTT-3.7.2-1, MQTT-3.9.3-2,

@@ -26,6 +26,8 @@ enum class Verdict : std::uint8_t {
 struct Decision {
   Verdict verdict = Verdict::deny;
   const char* rule = "";  ///< static name of the rule that decided, for the log of denials
+  /// Holds for this identity, action and topic as long as the epoch does not change.
+  bool lasting = false;
 
   bool allowed() const noexcept { return verdict != Verdict::deny; }
 };

@@ -26,6 +26,7 @@ class TopicTrie {
     std::uint32_t& number = tree_.insert(filter);
     if (number == 0) {
       number = values_.emplace();
+      ++version_;
     }
     return values_[number];
   }
@@ -45,9 +46,13 @@ class TopicTrie {
     const std::uint32_t number = tree_.erase(filter);
     if (number != 0) {
       values_.erase(number);
+      ++version_;
     }
     return number != 0;
   }
+
+  /// Grows whenever a filter is new or goes: as long as it stays, a topic matches the same.
+  std::uint64_t version() const noexcept { return version_; }
 
   std::size_t size() const noexcept { return values_.size(); }
   bool empty() const noexcept { return size() == 0; }
@@ -83,6 +88,7 @@ class TopicTrie {
  private:
   FilterTree tree_;
   Slab<T> values_;
+  std::uint64_t version_ = 1;
 };
 
 }  // namespace skerry::routing

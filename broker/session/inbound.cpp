@@ -53,6 +53,10 @@ bool Session::handle_frame(const mqtt::Frame& frame, Now now) {
   if ((frame.first_byte >> 4) == publish_type) {
     return on_publish(frame, now);
   }
+  if (const auto packet_id = mqtt::decode_short_ack(frame); packet_id != mqtt::PacketId{}) {
+    on_short_ack(static_cast<mqtt::PacketType>(frame.first_byte >> 4), packet_id, now);
+    return link_ != nullptr;
+  }
   const auto packet = mqtt::decode(frame, settings_.version, mqtt::Sender::client);
   if (!packet) {
     fail(packet.error(), now);
@@ -60,6 +64,19 @@ bool Session::handle_frame(const mqtt::Frame& frame, Now now) {
   }
   dispatch(*packet, now);
   return link_ != nullptr;
+}
+
+void Session::on_short_ack(mqtt::PacketType type, mqtt::PacketId packet_id, Now now) {
+  switch (type) {
+    case mqtt::PacketType::puback:
+      return on_puback({.packet_id = packet_id}, now);
+    case mqtt::PacketType::pubrec:
+      return on_pubrec({.packet_id = packet_id}, now);
+    case mqtt::PacketType::pubrel:
+      return on_pubrel({.packet_id = packet_id}, now);
+    default:
+      return on_pubcomp({.packet_id = packet_id}, now);
+  }
 }
 
 void Session::dispatch(const mqtt::Packet& packet, Now now) {
@@ -105,7 +122,9 @@ void Session::dispatch(const mqtt::Packet& packet, Now now) {
 }
 
 bool Session::on_publish(const mqtt::Frame& frame, Now now) {
-  auto publish = mqtt::decode_publish(frame, settings_.version, mqtt::Sender::client);
+  const std::string_view known_topic =
+      publish_path != nullptr ? std::string_view(publish_path->topic) : std::string_view();
+  auto publish = mqtt::decode_publish(frame, settings_.version, mqtt::Sender::client, known_topic);
   if (!publish) {
     fail(publish.error(), now);
     return false;

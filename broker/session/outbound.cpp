@@ -401,36 +401,6 @@ void Session::on_pubcomp(const mqtt::Pubcomp& packet, Now now) {
   pump(now);
 }
 
-Delivery* Session::find_inflight(mqtt::PacketId packet_id) noexcept {
-  for (std::size_t i = 0; i < inflight_.size(); ++i) {
-    if (inflight_[i].packet_id == packet_id) {
-      return &inflight_[i];
-    }
-  }
-  return nullptr;
-}
-
-void Session::remove_inflight(Delivery& delivery) {
-  if (delivery.on_wire) {
-    SKERRY_ASSERT(on_wire_ > 0);
-    --on_wire_;
-  }
-  if (&delivery == &inflight_.front()) {
-    inflight_.pop_front();
-    return;
-  }
-  const Delivery* gone = &delivery;
-  inflight_.erase_if([gone](const Delivery& other) { return &other == gone; });
-}
-
-mqtt::PacketId Session::next_packet_id() noexcept {
-  // inflight_max is far below 65,535, so a free number is found.
-  do {
-    last_packet_id_ = static_cast<std::uint16_t>(last_packet_id_ + 1);
-  } while (last_packet_id_ == 0 || find_inflight(mqtt::PacketId{last_packet_id_}) != nullptr);
-  return mqtt::PacketId{last_packet_id_};
-}
-
 std::vector<Delivery> Session::take_undelivered(
     const std::function<bool(const Delivery&)>& unwanted) {
   std::vector<Delivery> taken;
@@ -481,6 +451,7 @@ void Session::restore_order() {
   for (Delivery& delivery : open) {
     inflight_.push_back(std::move(delivery));
   }
+  ids_in_order_ = false;
   // What a full queue had dropped is back when the server went down before that was stored. What
   // was in flight at QoS 1 stands in the queue, too, and is no reason to drop anything.
   const Limits& limits = host_.limits();
@@ -491,6 +462,7 @@ void Session::restore_order() {
 
 void Session::restore_inflight(Delivery delivery) {
   last_packet_id_ = std::max(last_packet_id_, delivery.packet_id.value);
+  ids_in_order_ = false;
   delivery.sent_before = true;
   inflight_.push_back(std::move(delivery));
 }

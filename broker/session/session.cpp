@@ -65,6 +65,7 @@ void Session::detach() {
   acknowledgements_.reset();
   inbound_aliases_.reset();
   outbound_aliases_.reset();
+  publish_path.reset();
   inbound_open_ = 0;  // section 4.9: the quota begins anew with each connection
   on_wire_ = 0;
   for (std::size_t i = 0; i < inflight_.size(); ++i) {

@@ -46,6 +46,14 @@ struct StoredWill {
   std::uint32_t message_expiry_seconds = 0;  ///< counted from publication; 0: none
 };
 
+/// What the host keeps of the topic that a client published to last, so that a client that stays
+/// with its topic is not judged and routed anew with each message. The session only holds it, and
+/// knows by it that the topic is a valid one.
+struct PublishPath {
+  virtual ~PublishPath() = default;
+  std::string topic;
+};
+
 /// What CONNECT settled for one connection.
 struct ConnectionSettings {
   mqtt::Version version = mqtt::Version::v5;
@@ -74,7 +82,10 @@ class Session {
   std::uint64_t client_hash() const noexcept { return client_hash_; }
   void set_client_hash(std::uint64_t hash) noexcept { client_hash_ = hash; }
   const plugin::Identity& identity() const noexcept { return identity_; }
-  void set_identity(plugin::Identity identity) { identity_ = std::move(identity); }
+  void set_identity(plugin::Identity identity) {
+    identity_ = std::move(identity);
+    publish_path.reset();
+  }
   void set_not_after(WallTime when) noexcept { identity_.not_after = when; }
 
   /// Set while the session is on disk, so that it and its messages survive a restart.
@@ -235,6 +246,8 @@ class Session {
   /// stands in the list of matches, so that overlapping subscriptions merge without a search.
   std::uint64_t match_serial = 0;
   std::uint32_t match_index = 0;
+  /// The shard's own; null until it is wanted, and when what it was made of has changed.
+  std::unique_ptr<PublishPath> publish_path;
   /// When the detached session ends and its will is due; max() when not set.
   SteadyTime expires_at = SteadyTime::max();
   SteadyTime will_due_at = SteadyTime::max();
@@ -251,6 +264,7 @@ class Session {
   void on_pubcomp(const mqtt::Pubcomp& packet, Now now);
   void on_disconnect(const mqtt::Disconnect& packet, Now now);
   void dispatch(const mqtt::Packet& packet, Now now);
+  void on_short_ack(mqtt::PacketType type, mqtt::PacketId packet_id, Now now);
 
   /// What is sent may be wanted again: after a reconnect, or once its packet id is stored.
   bool outlives() const noexcept { return persistent() || durable_id_ != DurableId{}; }
@@ -308,6 +322,7 @@ class Session {
   std::uint8_t pauses_ = 0;  ///< of Pause
   bool resend_due_ = false;  ///< something in flight may have to be written
   std::uint16_t last_packet_id_ = 0;
+  bool ids_in_order_ = true;  ///< packet ids in flight grow from the front to the last one given
   std::uint16_t inbound_open_ = 0;  ///< QoS 1 and 2 of the client that are not acknowledged
   std::uint32_t on_wire_ = 0;       ///< in-flight deliveries that this connection has seen
   std::uint32_t read_serial_ = 0;   ///< of the last reading

@@ -60,8 +60,11 @@ mqtt::Reason connack_reason(mqtt::Reason reason) noexcept {
 }  // namespace
 
 Session* Shard::Impl::find(SessionId id) noexcept {
-  const auto found = by_id.find(id);
-  return found == by_id.end() ? nullptr : found->second;
+  if (found_last == nullptr || found_last->id() != id) {
+    const auto found = by_id.find(id);
+    found_last = found == by_id.end() ? nullptr : found->second;
+  }
+  return found_last;
 }
 
 Session* Shard::Impl::find_durable(DurableId id) noexcept {
@@ -425,6 +428,7 @@ void Shard::Impl::remove_session(Session& session, bool publish, Now now) {
   }
   credentials.remove(session);
   by_id.erase(session.id());
+  found_last = nullptr;
   const auto found = sessions.find(session.key());
   SKERRY_ASSERT(found != sessions.end());
   graveyard.push_back(std::move(found->second));

@@ -26,13 +26,27 @@ void Shard::Impl::collect(const InFlow& flow) {
   matched.clear();
   matched_groups.clear();
   ++match_serial;
-  filters.match(flow.publish.topic, [&](FilterEntry& entry) {
-    for (Subscriber& subscriber : entry.subscribers) {
-      collect_subscriber(subscriber, flow);
+  PublishPath* const path = flow.path;
+  if (path != nullptr && path->filters_version != filters.version()) {
+    path->entries.clear();
+    filters.match(flow.publish.topic, [&](FilterEntry& entry) { path->keep(entry); });
+    path->filters_version = filters.version();
+  }
+  if (path != nullptr && !path->overflows()) {
+    for (FilterEntry* entry : path->entries) {
+      collect_entry(*entry, flow);
     }
-    matched_groups.insert(matched_groups.end(), entry.groups.begin(), entry.groups.end());
-  });
+  } else {
+    filters.match(flow.publish.topic, [&](FilterEntry& entry) { collect_entry(entry, flow); });
+  }
   counters().matched.add(matched.size());
+}
+
+void Shard::Impl::collect_entry(FilterEntry& entry, const InFlow& flow) {
+  for (Subscriber& subscriber : entry.subscribers) {
+    collect_subscriber(subscriber, flow);
+  }
+  matched_groups.insert(matched_groups.end(), entry.groups.begin(), entry.groups.end());
 }
 
 void Shard::Impl::collect_subscriber(Subscriber& subscriber, const InFlow& flow) {
@@ -87,9 +101,12 @@ void Shard::Impl::append_recipients(mqtt::Qos published, std::vector<Recipient>&
 // `by_record`, when set, names those who get the message by its stored record: persistent sessions
 // and groups of these are left out here.
 void Shard::Impl::deliver_matches(InFlow& flow, const std::vector<Recipient>* by_record, Now now) {
-  frames.begin();
   const mqtt::Qos published = flow.publish.qos;
-  session::FrameCache* cache = matched.size() > 1 ? &frames : nullptr;
+  session::FrameCache* cache = nullptr;
+  if (matched.size() > 1) {
+    cache = &frames;
+    cache->begin();
+  }
   for (const Matched& match : matched) {
     const Session::Match how{.qos = std::min(match.qos, published),
                              .retain = match.retain,

@@ -73,6 +73,7 @@ void Shard::Impl::receive(CoreIndex from, Mail& item, Now now) {
 }
 
 void Shard::Impl::on_interest(CoreIndex from, const mail::Interest& mail) {
+  ++interests_version;
   Interests& known = interests.insert(mail.filter);
   const std::uint64_t bit = std::uint64_t{1} << from.value;
   known.cores = mail.present ? known.cores | bit : known.cores & ~bit;

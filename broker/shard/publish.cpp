@@ -108,9 +108,25 @@ plugin::TapResult Shard::Impl::tap(const Session& from, const mqtt::Publish& pac
   return result;
 }
 
+// The epoch is read before the policy: a decision of a policy that goes at this moment is asked for
+// again.
+bool Shard::Impl::may_publish(Session& from, const mqtt::Publish& packet, PublishPath* path) {
+  const std::uint64_t epoch = options.authorizer == nullptr ? 0 : options.authorizer->epoch();
+  if (path != nullptr && epoch != 0 && path->allowed_at_epoch == epoch) {
+    return true;
+  }
+  const plugin::Decision decision =
+      judge(from.identity(), plugin::Action::publish, packet.topic, from.client_id());
+  if (path != nullptr) {
+    path->allowed_at_epoch = decision.allowed() && decision.lasting ? epoch : 0;
+  }
+  return decision.allowed();
+}
+
 PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, Now now) {
   const bool tells_reason = from.version() == mqtt::Version::v5;
-  if (!authorized(from.identity(), plugin::Action::publish, packet.topic, from.client_id())) {
+  PublishPath* const path = PublishPath::of(from, packet.topic);
+  if (!may_publish(from, packet, path)) {
     // 3.1.1 knows no refusal: the message is acknowledged, counted and dropped [MQTT-3.3.5-2]
     // of 3.1.1.
     return {.reason = tells_reason ? mqtt::Reason::not_authorized : mqtt::Reason::success,
@@ -134,7 +150,8 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
     return {.reason = mqtt::Reason::quota_exceeded, .what = space_is_low};
   }
   const bool stored_by_tap = tapped.verdict == plugin::TapVerdict::stored;
-  const GateId gate = route(packet, {.from = &from, .stored_by_tap = stored_by_tap}, now);
+  const GateId gate =
+      route(packet, {.from = &from, .stored_by_tap = stored_by_tap, .path = path}, now);
   if (answered || stored_by_tap) {
     watch_congestion(from, now);
   }
@@ -146,13 +163,21 @@ PublishOutcome Shard::Impl::publish(Session& from, const mqtt::Publish& packet, 
   return outcome;
 }
 
-Interests Shard::Impl::interests_of(std::string_view topic) {
+Interests Shard::Impl::interests_of(std::string_view topic, PublishPath* path) {
   Interests all;
-  if (options.core_count > 1) {
-    interests.match(topic, [&](Interests& here) {
-      all.cores |= here.cores;
-      all.durable |= here.durable;
-    });
+  if (options.core_count == 1) {
+    return all;
+  }
+  if (path != nullptr && path->interests_version == interests_version) {
+    return path->elsewhere;
+  }
+  interests.match(topic, [&](Interests& here) {
+    all.cores |= here.cores;
+    all.durable |= here.durable;
+  });
+  if (path != nullptr) {
+    path->elsewhere = all;
+    path->interests_version = interests_version;
   }
   return all;
 }
@@ -163,7 +188,8 @@ GateId Shard::Impl::gate_for(Session* from, GateId existing) {
 
 GateId Shard::Impl::route(const mqtt::Publish& packet, const RouteOptions& how, Now now) {
   Session* const from = how.from;
-  InFlow flow{.publish = packet, .publisher = from == nullptr ? 0 : from->client_hash()};
+  InFlow flow{
+      .publish = packet, .publisher = from == nullptr ? 0 : from->client_hash(), .path = how.path};
   const bool answered = packet.qos != mqtt::Qos::at_most_once;
   GateId gate = how.gate;
   if (how.stored_by_tap && answered) {
@@ -195,7 +221,7 @@ GateId Shard::Impl::route(const mqtt::Publish& packet, const RouteOptions& how, 
       wait_for_commit(gate);
     }
   }
-  const Interests cores = interests_of(packet.topic);
+  const Interests cores = interests_of(packet.topic, how.path);
   collect(flow);
   const bool twice = packet.qos == mqtt::Qos::exactly_once;
   const bool keeps_packet_id = twice && from != nullptr && from->durable_id() != DurableId{};

@@ -19,6 +19,7 @@
 #include "shard/credential_index.hpp"
 #include "shard/gates.hpp"
 #include "shard/pending_erasures.hpp"
+#include "shard/publish_path.hpp"
 #include "shard/reading.hpp"
 #include "shard/records.hpp"
 #include "shard/restore_table.hpp"
@@ -68,12 +69,6 @@ struct GroupState {
   std::size_t drain_window = drain_max;  ///< messages of the queue that one turn hands out
 };
 
-/// Which other cores have subscribers of a filter: a bit per core.
-struct Interests {
-  std::uint64_t cores = 0;
-  std::uint64_t durable = 0;
-};
-
 /// A message as it goes through this core: shown by views, made into a block when somebody keeps
 /// it.
 struct InFlow {
@@ -82,6 +77,7 @@ struct InFlow {
   mqtt::BlockPtr block;         ///< null until needed
   mqtt::MessagePtr message;     ///< this core's handle on it
   StoredPtr stored;             ///< null when it is not stored for anybody
+  PublishPath* path = nullptr;  ///< of the publisher; null: match the topic
 };
 
 /// What a filter is matched with: `$share/{group}/` cut off.
@@ -174,13 +170,14 @@ struct Shard::Impl final : session::Host {
   std::unordered_map<GateId, WillOnItsWay> wills_on_their_way;
 
   // publish.cpp
-  Interests interests_of(std::string_view topic);
+  Interests interests_of(std::string_view topic, PublishPath* path = nullptr);
   plugin::Decision judge(const plugin::Identity& identity, plugin::Action action,
                          std::string_view topic, std::string_view client);
   bool authorized(const plugin::Identity& identity, plugin::Action action, std::string_view topic,
                   std::string_view client) {
     return judge(identity, action, topic, client).allowed();
   }
+  bool may_publish(Session& from, const mqtt::Publish& packet, PublishPath* path);
   plugin::TapResult tap(const Session& from, const mqtt::Publish& packet, Now now);
   PublishOutcome settle(GateId gate);
   mqtt::Publish view_now(const mqtt::MessageBlock& block, Now now) const;
@@ -188,6 +185,7 @@ struct Shard::Impl final : session::Host {
     Session* from = nullptr;  ///< null: the server
     bool stored_by_tap = false;
     GateId gate;  ///< open already; it hears of a retained message at QoS 0 as well
+    PublishPath* path = nullptr;
   };
   GateId route(const mqtt::Publish& packet, const RouteOptions& how, Now now);
   GateId route_stored(InFlow& flow, Session* from, Interests cores, GateId gate, Now now);
@@ -234,6 +232,7 @@ struct Shard::Impl final : session::Host {
 
   // deliver.cpp
   void collect(const InFlow& flow);
+  void collect_entry(FilterEntry& entry, const InFlow& flow);
   void collect_subscriber(Subscriber& subscriber, const InFlow& flow);
   void deliver_matches(InFlow& flow, const std::vector<Recipient>* by_record, Now now);
   void deliver_group_matches(InFlow& flow, const std::vector<Recipient>* by_record, Now now);
@@ -397,6 +396,7 @@ struct Shard::Impl final : session::Host {
   // Sessions, sorted by key so that those of one owner stand together.
   std::map<std::string_view, std::unique_ptr<Session>> sessions;
   std::unordered_map<SessionId, Session*> by_id;
+  Session* found_last = nullptr;  ///< by find(): the frames of one read are all one session's
   std::unordered_map<DurableId, Session*> by_durable;
   std::size_t subscription_count = 0;  ///< of all these sessions
   CredentialIndex credentials;         ///< which sessions a certificate or key has opened
@@ -405,6 +405,7 @@ struct Shard::Impl final : session::Host {
 
   routing::TopicTrie<FilterEntry> filters;
   routing::TopicTrie<Interests> interests;
+  std::uint64_t interests_version = 1;  ///< grows with each change of them
   routing::RetainedStore retained;
   Groups groups;
   std::unordered_map<DurableId, GroupState> group_states;

@@ -69,6 +69,7 @@ plugin::Standing Shard::Impl::standing_of(const plugin::Identity& identity, Now 
 
 // True when something was taken away. The session may be gone then.
 bool Shard::Impl::judge_again(Session& session, Now now) {
+  session.publish_path.reset();  // made of what the client was allowed until now
   const plugin::Standing standing = standing_of(session.identity(), now);
   if (!standing.valid()) {
     return end_right(session, standing.state, now);
