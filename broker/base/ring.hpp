@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <utility>
@@ -82,7 +83,7 @@ class Ring {
     for (std::size_t i = kept; i < size_; ++i) {
       std::destroy_at(&(*this)[i]);
     }
-    size_ = kept;
+    size_ = static_cast<std::uint32_t>(kept);
     return removed;
   }
 
@@ -100,10 +101,13 @@ class Ring {
 
  private:
   // The capacity is a power of two, so wrapping is a mask.
-  std::size_t wrap(std::size_t index) const noexcept { return index & (capacity_ - 1); }
+  std::uint32_t wrap(std::size_t index) const noexcept {
+    return static_cast<std::uint32_t>(index) & (capacity_ - 1);
+  }
 
   void grow() {
-    const std::size_t larger = capacity_ == 0 ? 4 : capacity_ * 2;
+    SKERRY_ASSERT(capacity_ <= UINT32_MAX / 2);
+    const std::uint32_t larger = capacity_ == 0 ? 4 : capacity_ * 2;
     T* slots = std::allocator<T>{}.allocate(larger);
     for (std::size_t i = 0; i < size_; ++i) {
       std::construct_at(&slots[i], std::move((*this)[i]));
@@ -124,10 +128,11 @@ class Ring {
     std::swap(size_, other.size_);
   }
 
+  // 32 bits: three of these are in every session, and what they hold is capped far below.
   T* slots_ = nullptr;
-  std::size_t capacity_ = 0;
-  std::size_t head_ = 0;
-  std::size_t size_ = 0;
+  std::uint32_t capacity_ = 0;
+  std::uint32_t head_ = 0;
+  std::uint32_t size_ = 0;
 };
 
 }  // namespace skerry

@@ -72,15 +72,15 @@ Frame frame_of(Bytes whole, std::size_t header_bytes) noexcept {
 }  // namespace
 
 void FrameDecoder::feed(Bytes chunk) {
-  SKERRY_ASSERT(chunk_.empty() || failed_);
-  if (!failed_) {
+  SKERRY_ASSERT(chunk_.empty() || failed_what_ != nullptr);
+  if (failed_what_ == nullptr) {
     chunk_ = chunk;
   }
 }
 
 Result<std::optional<Frame>, Violation> FrameDecoder::next() {
-  if (failed_) {
-    return *failed_;
+  if (failed_what_ != nullptr) {
+    return Violation{failed_reason_, failed_what_};
   }
   if (!partial_.empty() && !partial_shown_) {
     return complete_partial();
@@ -124,7 +124,8 @@ Result<std::optional<Frame>, Violation> FrameDecoder::complete_partial() {
 }
 
 Violation FrameDecoder::fail(const Violation& violation) {
-  failed_ = violation;
+  failed_reason_ = violation.reason;
+  failed_what_ = violation.what;
   return violation;
 }
 

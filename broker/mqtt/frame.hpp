@@ -55,9 +55,10 @@ class FrameDecoder {
 
   Bytes chunk_{};
   std::string partial_;
-  bool partial_shown_ = false;  // `partial_` became a frame that was given out
+  const char* failed_what_ = nullptr;  // of the violation that it has come to
   std::uint32_t packet_size_max_;
-  std::optional<Violation> failed_;
+  Reason failed_reason_ = Reason::success;
+  bool partial_shown_ = false;  // `partial_` became a frame that was given out
 };
 
 }  // namespace skerry::mqtt

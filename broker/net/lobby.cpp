@@ -60,12 +60,9 @@ void Lobby::resize(std::uint32_t index, std::uint32_t size) {
 }
 
 void Lobby::enter(Slot slot, std::uint64_t address) {
-  if (slot >= nodes_.size()) {
-    nodes_.resize(slot + 1);
-  }
+  nodes_.add(slot);
   SKERRY_ASSERT(nodes_[slot].group == none);
   const std::uint32_t group = group_of(address);
-  nodes_[slot] = Node{};
   nodes_[slot].group = group;
   push(groups_[group].quiet, by_address, slot);
   resize(group, groups_[group].size + 1);
@@ -151,6 +148,9 @@ void Lobby::handshake_begun(Slot slot, SteadyTime now) {
 }
 
 void Lobby::handshake_ended(Slot slot) noexcept {
+  if (!nodes_.has(slot)) {
+    return;
+  }
   Node& node = nodes_[slot];
   SKERRY_ASSERT(!node.in_line);
   if (node.begun) {
@@ -169,7 +169,7 @@ std::optional<Lobby::Slot> Lobby::stalled(SteadyTime now) const noexcept {
 }
 
 void Lobby::leave(Slot slot) noexcept {
-  if (slot >= nodes_.size() || nodes_[slot].group == none) {
+  if (!nodes_.has(slot) || nodes_[slot].group == none) {
     return;
   }
   Node& node = nodes_[slot];
@@ -181,7 +181,7 @@ void Lobby::leave(Slot slot) noexcept {
   in_line_ -= node.in_line ? 1 : 0;
   begun_in_line_ -= node.in_line && node.begun ? 1 : 0;
   const std::uint32_t group = node.group;
-  node = Node{};
+  nodes_.remove(slot);
   resize(group, groups_[group].size - 1);
   --size_;
 }

@@ -9,8 +9,10 @@
 // for each other, and for nobody behind another address do they add more than one turn.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -69,8 +71,8 @@ class Lobby {
     return begun_in_line_ > 0 || (in_line_ > 0 && handshakes_ < options_.handshakes_max);
   }
   std::size_t handshakes() const noexcept { return handshakes_; }
-  bool has_begun(Slot slot) const noexcept { return slot < nodes_.size() && nodes_[slot].begun; }
-  bool is_in_line(Slot slot) const noexcept { return slot < nodes_.size() && nodes_[slot].in_line; }
+  bool has_begun(Slot slot) const noexcept { return nodes_.has(slot) && nodes_[slot].begun; }
+  bool is_in_line(Slot slot) const noexcept { return nodes_.has(slot) && nodes_[slot].in_line; }
 
  private:
   static constexpr std::uint32_t none = UINT32_MAX;
@@ -101,6 +103,43 @@ class Lobby {
     bool in_turn = false;
   };
 
+  /// Nodes by slot, in blocks that are there as long as one of their slots is: connections that
+  /// have been let in long ago, which are nearly all, cost nothing here.
+  class Nodes {
+   public:
+    bool has(Slot slot) const noexcept {
+      return slot / size < blocks_.size() && blocks_[slot / size] != nullptr;
+    }
+    Node& operator[](Slot slot) noexcept { return blocks_[slot / size]->nodes[slot % size]; }
+    const Node& operator[](Slot slot) const noexcept {
+      return blocks_[slot / size]->nodes[slot % size];
+    }
+    void add(Slot slot) {
+      if (slot / size >= blocks_.size()) {
+        blocks_.resize(slot / size + 1);
+      }
+      if (!has(slot)) {
+        blocks_[slot / size] = std::make_unique<Block>();
+      }
+      ++blocks_[slot / size]->used;
+    }
+    void remove(Slot slot) noexcept {
+      if (--blocks_[slot / size]->used == 0) {
+        blocks_[slot / size].reset();
+      } else {
+        (*this)[slot] = Node{};
+      }
+    }
+
+   private:
+    static constexpr std::uint32_t size = 64;
+    struct Block {
+      std::array<Node, size> nodes;
+      std::uint32_t used = 0;
+    };
+    std::vector<std::unique_ptr<Block>> blocks_;
+  };
+
   void push(List& list, Through through, Slot slot) noexcept;
   void take(List& list, Through through, Slot slot) noexcept;
   List& list_of(const Node& node) noexcept;
@@ -112,7 +151,7 @@ class Lobby {
   bool may_call(const Group& group) const noexcept;
 
   Options options_;
-  std::vector<Node> nodes_;
+  Nodes nodes_;
   std::vector<Group> groups_;
   std::vector<std::uint32_t> free_groups_;
   std::unordered_map<std::uint64_t, std::uint32_t> index_;

@@ -8,17 +8,22 @@
 
 namespace skerry::session {
 
-Session::Session(Host& host, std::uint64_t id, plugin::Identity identity,
-                 std::string_view client_id)
+Session::Session(Host& host, std::uint64_t id, IdentityPtr identity, std::string_view client_id)
     : host_(host),
       id_(id),
-      key_(identity.owner()),
+      key_(identity->owner()),
       client_id_size_(static_cast<std::uint32_t>(client_id.size())),
       identity_(std::move(identity)),
       queue_(host.counters().queues) {
   key_.push_back('\0');
   key_.append(client_id);
   key_.shrink_to_fit();
+}
+
+void Session::set_not_after(WallTime when) {
+  auto changed = std::make_shared<plugin::Identity>(*identity_);
+  changed->not_after = when;
+  identity_ = std::move(changed);
 }
 
 void Session::set_will(std::unique_ptr<StoredWill> will) noexcept {
@@ -42,8 +47,8 @@ Subscription* Session::find_subscription(std::string_view filter) noexcept {
   return found == subscriptions_.end() ? nullptr : &*found;
 }
 
-void Session::attach(Link& link, const ConnectionSettings& settings, std::string connack,
-                     GateId gate, Now now) {
+void Session::attach(Link& link, const AttachSettings& settings, std::string connack, GateId gate,
+                     Now now) {
   SKERRY_ASSERT(link_ == nullptr);
   link_ = &link;
   settings_ = settings;

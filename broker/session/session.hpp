@@ -46,6 +46,9 @@ struct StoredWill {
   std::uint32_t message_expiry_seconds = 0;  ///< counted from publication; 0: none
 };
 
+/// Kept once for sessions that came with the same credentials: most of a listener's anonymous ones.
+using IdentityPtr = std::shared_ptr<const plugin::Identity>;
+
 /// What the host keeps of the topic that a client published to last, so that a client that stays
 /// with its topic is not judged and routed anew with each message. The session only holds it, and
 /// knows by it that the topic is a valid one.
@@ -62,12 +65,16 @@ struct ConnectionSettings {
   std::uint32_t maximum_packet_size = 0;  ///< of the client; 0: none
   std::uint16_t topic_alias_maximum = 0;  ///< of the client
   bool problem_information = true;        ///< may we send reason strings
-  RateLimits rates;                       ///< what the client may send
+};
+
+/// The same with what attach() alone wants to know.
+struct AttachSettings : ConnectionSettings {
+  RateLimits rates;  ///< what the client may send
 };
 
 class Session {
  public:
-  Session(Host& host, std::uint64_t id, plugin::Identity identity, std::string_view client_id);
+  Session(Host& host, std::uint64_t id, IdentityPtr identity, std::string_view client_id);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() { set_will(nullptr); }
@@ -81,12 +88,12 @@ class Session {
   /// host sets it, and it is not 0.
   std::uint64_t client_hash() const noexcept { return client_hash_; }
   void set_client_hash(std::uint64_t hash) noexcept { client_hash_ = hash; }
-  const plugin::Identity& identity() const noexcept { return identity_; }
-  void set_identity(plugin::Identity identity) {
+  const plugin::Identity& identity() const noexcept { return *identity_; }
+  void set_identity(IdentityPtr identity) {
     identity_ = std::move(identity);
     publish_path.reset();
   }
-  void set_not_after(WallTime when) noexcept { identity_.not_after = when; }
+  void set_not_after(WallTime when);
 
   /// Set while the session is on disk, so that it and its messages survive a restart.
   DurableId durable_id() const noexcept { return durable_id_; }
@@ -118,7 +125,7 @@ class Session {
 
   /// Binds the session to a connection. `connack` leaves once `gate` has opened; then what was in
   /// flight is sent again [MQTT-4.4.0-1] and what waited follows.
-  void attach(Link& link, const ConnectionSettings& settings, std::string connack, GateId gate,
+  void attach(Link& link, const AttachSettings& settings, std::string connack, GateId gate,
               Now now);
   /// Forgets the connection: aliases and unanswered requests end with it. A session that does not
   /// persist is removed by the host afterwards.
@@ -314,7 +321,7 @@ class Session {
   std::uint32_t client_id_size_;
   std::uint32_t expiry_seconds_ = 0;
   DurableId durable_id_;
-  plugin::Identity identity_;
+  IdentityPtr identity_;
   std::string peer_address_;
   ConnectionSettings settings_;
   bool open_ = false;

@@ -2,6 +2,7 @@
 // keeps it, and wills are published or held.
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -172,9 +173,22 @@ const char* Shard::Impl::no_room_for(const mqtt::Connect& connect, const std::st
   return nullptr;
 }
 
+// The last one is at hand: whoever comes in numbers comes with the same.
+session::IdentityPtr Shard::Impl::shared_identity(const plugin::Identity& identity) {
+  const auto parts = [](const plugin::Identity& of) {
+    return std::tie(of.kind, of.policy, of.proof, of.not_after, of.name, of.policy_name,
+                    of.certificate_serial, of.key_fingerprint, of.proof_id);
+  };
+  if (last_identity == nullptr || parts(*last_identity) != parts(identity)) {
+    last_identity = std::make_shared<const plugin::Identity>(identity);
+  }
+  return last_identity;
+}
+
 Session& Shard::Impl::create_session(const ConnectRequest& request, Now) {
   const std::uint64_t id = options.next_id->fetch_add(1, std::memory_order_relaxed);
-  auto made = std::make_unique<Session>(*this, id, request.identity, request.client_id);
+  auto made =
+      std::make_unique<Session>(*this, id, shared_identity(request.identity), request.client_id);
   Session& session = *made;
   session.set_client_hash(keyed_hash(options.hash_key, session.key()) | 1);
   by_id.emplace(id, &session);
@@ -186,7 +200,7 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
                         const mqtt::Connect& connect, bool present, session::Link& link, Now now) {
   const Limits& cap = options.limits;
   credentials.remove(session);
-  session.set_identity(request.identity);
+  session.set_identity(shared_identity(request.identity));
   credentials.add(session);
   session.set_peer_address(request.peer_address);
   const std::uint32_t expiry =
@@ -204,14 +218,14 @@ void Shard::Impl::adopt(Session& session, const ConnectRequest& request,
       (keep_alive == 0 || keep_alive > cap.keep_alive_max_seconds)) {
     keep_alive = cap.keep_alive_max_seconds;  // older versions cannot be told and keep their own
   }
-  const session::ConnectionSettings settings{
-      .version = connect.version,
-      .keep_alive_seconds = keep_alive,
-      .send_window = std::min(connect.receive_maximum, cap.inflight_max),
-      .maximum_packet_size = connect.maximum_packet_size,
-      .topic_alias_maximum = connect.topic_alias_maximum,
-      .problem_information = connect.request_problem_information,
-      .rates = request.rates};
+  const session::AttachSettings settings{
+      {.version = connect.version,
+       .keep_alive_seconds = keep_alive,
+       .send_window = std::min(connect.receive_maximum, cap.inflight_max),
+       .maximum_packet_size = connect.maximum_packet_size,
+       .topic_alias_maximum = connect.topic_alias_maximum,
+       .problem_information = connect.request_problem_information},
+      request.rates};
   GateId gate;
   if (session.persistent() || session.durable_id() != DurableId{}) {
     // A client may rely on a new session once it hears of it; one that was there already is on

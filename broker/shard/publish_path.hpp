@@ -1,6 +1,7 @@
 // PublishPath: what was found for the topic that a client published to last: that it may, and which
 // filters match. Most clients stay with one topic, and then neither the authorizer nor the trie is
-// asked again until a policy, the client's rights or the set of filters changes.
+// asked again until a policy, the client's rights or the set of filters changes. And InFlow, the
+// message on its way.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "session/session.hpp"
+#include "shard/records.hpp"
 
 namespace skerry::shard {
 
@@ -55,6 +57,17 @@ struct PublishPath final : session::PublishPath {
   }
   /// More match than are kept.
   bool overflows() const noexcept { return entries.size() > entries_max; }
+};
+
+/// A message as it goes through this core: shown by views, made into a block when somebody keeps
+/// it.
+struct InFlow {
+  const mqtt::Publish& publish;
+  std::uint64_t publisher = 0;  ///< hash of the client for No Local, 0 for the server
+  mqtt::BlockPtr block;         ///< null until needed
+  mqtt::MessagePtr message;     ///< this core's handle on it
+  StoredPtr stored;             ///< null when it is not stored for anybody
+  PublishPath* path = nullptr;  ///< of the publisher; null: match the topic
 };
 
 }  // namespace skerry::shard

@@ -69,17 +69,6 @@ struct GroupState {
   std::size_t drain_window = drain_max;  ///< messages of the queue that one turn hands out
 };
 
-/// A message as it goes through this core: shown by views, made into a block when somebody keeps
-/// it.
-struct InFlow {
-  const mqtt::Publish& publish;
-  std::uint64_t publisher = 0;  ///< hash of the client for No Local, 0 for the server
-  mqtt::BlockPtr block;         ///< null until needed
-  mqtt::MessagePtr message;     ///< this core's handle on it
-  StoredPtr stored;             ///< null when it is not stored for anybody
-  PublishPath* path = nullptr;  ///< of the publisher; null: match the topic
-};
-
 /// What a filter is matched with: `$share/{group}/` cut off.
 std::string_view inner_filter(std::string_view filter);
 
@@ -136,6 +125,7 @@ struct Shard::Impl final : session::Host {
   void drop_undelivered(const std::string& key);  ///< for TestFaults::drop_on_takeover alone
   const char* no_room_for(const mqtt::Connect& connect, const std::string& key);
   Session& create_session(const ConnectRequest& request, Now now);
+  session::IdentityPtr shared_identity(const plugin::Identity& identity);
   void adopt(Session& session, const ConnectRequest& request, const mqtt::Connect& connect,
              bool present, session::Link& link, Now now);
   std::string connack_for(const Session& session, const ConnectRequest& request,
@@ -395,6 +385,7 @@ struct Shard::Impl final : session::Host {
 
   // Sessions, sorted by key so that those of one owner stand together.
   std::map<std::string_view, std::unique_ptr<Session>> sessions;
+  session::IdentityPtr last_identity;  ///< of shared_identity()
   std::unordered_map<SessionId, Session*> by_id;
   Session* found_last = nullptr;  ///< by find(): the frames of one read are all one session's
   std::unordered_map<DurableId, Session*> by_durable;

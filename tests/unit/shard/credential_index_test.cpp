@@ -27,9 +27,7 @@ struct NoHost final : session::Host {
   session::GateId release_inbound(session::Session&, mqtt::PacketId) override { return {}; }
   void subscribe(session::Session&, const mqtt::Subscribe&, Now) override {}
   void unsubscribe(session::Session&, const mqtt::Unsubscribe&, Now) override {}
-  session::GateId store_outbound(session::Session&, session::Delivery&) override {
-    return {};
-  }
+  session::GateId store_outbound(session::Session&, session::Delivery&) override { return {}; }
   session::GateId store_released(session::Session&, const session::Delivery&) override {
     return {};
   }
@@ -59,7 +57,8 @@ TEST_CASE("the index by credentials agrees with a naive one, whatever comes and 
     identity.name = "d" + std::to_string(id);
     identity.certificate_serial = std::to_string(random() % 200);  // some are shared
     identity.key_fingerprint = id % 3 == 0 ? "" : "key" + std::to_string(random() % 200);
-    sessions.push_back(std::make_unique<session::Session>(host, id, identity, "c"));
+    sessions.push_back(std::make_unique<session::Session>(
+        host, id, std::make_shared<const plugin::Identity>(identity), "c"));
   }
   std::vector<bool> inside(sessions.size());
   for (int step = 0; step < 20'000; ++step) {
@@ -107,8 +106,8 @@ TEST_CASE("sessions of one certificate come and go as fast as others") {
   identity.key_fingerprint = "key";
   std::vector<std::unique_ptr<session::Session>> sessions;
   for (std::uint64_t id = 1; id <= count; ++id) {
-    sessions.push_back(
-        std::make_unique<session::Session>(host, id, identity, "c" + std::to_string(id)));
+    sessions.push_back(std::make_unique<session::Session>(
+        host, id, std::make_shared<const plugin::Identity>(identity), "c" + std::to_string(id)));
     index.add(*sessions.back());
   }
   CHECK(index.size() == 2 * count);
