@@ -96,18 +96,22 @@ mqtt::MessagePtr RetainedStore::find(std::string_view topic) const {
 }
 
 std::vector<mqtt::MessagePtr> RetainedStore::match(std::string_view filter, Cursor& cursor,
-                                                   std::size_t count_max, WallTime now) {
+                                                   std::size_t count_max, WallTime now,
+                                                   std::size_t bytes_max) {
   SKERRY_ASSERT(count_max > 0);
   std::vector<mqtt::MessagePtr> found;
   std::size_t visits_left = count_max * visits_per_message;
+  std::size_t bytes = 0;
   auto at = messages_.lower_bound(std::string_view(cursor.from_));
-  while (!cursor.done_ && at != messages_.end() && visits_left-- > 0 && found.size() < count_max) {
+  while (!cursor.done_ && at != messages_.end() && visits_left-- > 0 && found.size() < count_max &&
+         bytes < bytes_max) {
     const std::string_view topic = (*at)->topic();
     if (mqtt::matches(filter, topic)) {
       set_after(cursor.from_, topic);
       if ((*at)->expired(now)) {
         expired_.push_back(remove(at++));
       } else {
+        bytes += (*at)->size_bytes();
         found.push_back(*at++);
       }
       continue;

@@ -41,12 +41,14 @@ class RetainedStore {
   mqtt::MessagePtr find(std::string_view topic) const;
 
   /// The next messages that `filter` (valid, no `$share`) matches, at most `count_max`, and moves
-  /// `cursor` on. A topic that is there during the whole walk is given exactly once; one that comes
-  /// or goes meanwhile is given or not. At most 16 × count_max topics are looked at in one call, so
-  /// an answer may be empty before cursor.done(). What has expired at `now` is left out and
-  /// removed; see take_expired(). `count_max` > 0. O(count_max · log count).
+  /// `cursor` on; with the one that brings them to `bytes_max` it stops sooner. A topic that is
+  /// there during the whole walk is given exactly once; one that comes or goes meanwhile is given
+  /// or not. At most 16 × count_max topics are looked at in one call, so an answer may be empty
+  /// before cursor.done(). What has expired at `now` is left out and removed; see take_expired().
+  /// `count_max` > 0. O(count_max · log count).
   std::vector<mqtt::MessagePtr> match(std::string_view filter, Cursor& cursor,
-                                      std::size_t count_max, WallTime now);
+                                      std::size_t count_max, WallTime now,
+                                      std::size_t bytes_max = SIZE_MAX);
 
   /// Looks at the next `count_max` topics, going round and round, and removes what has expired, so
   /// that topics that nobody asks for do not stay for ever. See take_expired().

@@ -18,12 +18,6 @@ constexpr std::size_t expired_per_turn_max = 512;
 
 }  // namespace
 
-bool Session::has_room_behind(std::size_t unsent) const noexcept {
-  return unsent < host_.output_bytes_max() &&
-         (unsent < output_bytes_least ||
-          unsent < link_->output_share(host_.limits().output_bytes_max));
-}
-
 // What an earlier connection left open counts, too: it is sent before anything new.
 bool Session::can_send() const noexcept {
   return open_ && inflight_.size() < settings_.send_window && !inflight_unread_ &&
@@ -33,13 +27,6 @@ bool Session::can_send() const noexcept {
 bool Session::may_write() const noexcept {
   return open_ && on_wire_ < settings_.send_window &&
          has_room_behind(unsent_bytes());  // [MQTT-3.3.4-9]
-}
-
-DropReason Session::why_full(std::size_t unsent) const noexcept {
-  if (unsent >= host_.limits().output_bytes_max) {
-    return DropReason::output_full;
-  }
-  return unsent >= host_.output_bytes_max() ? DropReason::memory : DropReason::listener_full;
 }
 
 OutboundAliases::Alias Session::choose_alias(std::string_view topic, mqtt::PublishHeader& header) {

@@ -191,6 +191,10 @@ class Session {
   /// `publish` shows the content; `delivery.message` may be null when needs_message() is false.
   void deliver(Delivery delivery, const mqtt::Publish& publish, Now now);
 
+  /// Is there room for a slice of retained messages? Whoever is not connected has its queue; who
+  /// reads slowly gets them as it reads.
+  bool has_room_for_retained() const noexcept;
+
   /// Drops what has expired at the front of the queue, at most `count_max`; how many those were.
   std::size_t drop_expired(std::size_t count_max, Now now);
 

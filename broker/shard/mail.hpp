@@ -76,13 +76,25 @@ struct RetainedQuery {
   std::uint32_t subscription_identifier = 0;
 };
 
-/// A slice of the answer.
+/// A slice of the answer. Answered by RetainedNext, before which no other comes.
 struct RetainedSlice {
   std::string filter;  ///< of the subscription, which may have ended meanwhile
   std::uint64_t session = 0;
   mqtt::Qos qos = mqtt::Qos::at_most_once;
   std::uint32_t subscription_identifier = 0;
   std::vector<mqtt::BlockPtr> blocks;
+};
+
+/// What became of a slice. Until its session has room, none of this is sent.
+struct RetainedNext {
+  enum class Wish : std::uint8_t {
+    next,   ///< it was taken
+    again,  ///< there was no room: the same topics again, as they are by then
+    none,   ///< the session has ended, or its subscription
+  };
+  std::string filter;
+  std::uint64_t session = 0;
+  Wish wish = Wish::next;
 };
 
 /// The operation behind `gate` has ended on the answering core.
@@ -129,8 +141,8 @@ struct Started {};
 }  // namespace mail
 
 using Mail = std::variant<mail::Interest, mail::Publish, mail::Matched, mail::Release, mail::Retain,
-                          mail::RetainedQuery, mail::RetainedSlice, mail::Done, mail::GroupMember,
-                          mail::GroupDeliver, mail::GroupReturn, mail::Started>;
+                          mail::RetainedQuery, mail::RetainedSlice, mail::RetainedNext, mail::Done,
+                          mail::GroupMember, mail::GroupDeliver, mail::GroupReturn, mail::Started>;
 
 struct MailBatch {
   std::vector<Mail> items;

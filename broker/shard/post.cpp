@@ -51,7 +51,9 @@ void Shard::Impl::receive(CoreIndex from, Mail& item, Now now) {
         } else if constexpr (std::is_same_v<Kind, mail::RetainedQuery>) {
           answer_retained(from, std::move(mail), now);
         } else if constexpr (std::is_same_v<Kind, mail::RetainedSlice>) {
-          deliver_retained(mail, now);
+          take_retained(from, mail, now);
+        } else if constexpr (std::is_same_v<Kind, mail::RetainedNext>) {
+          on_retained_next(std::move(mail), now);
         } else if constexpr (std::is_same_v<Kind, mail::Done>) {
           const bool failed = mail.status != storage::StatusCode::ok;
           if (holds_back_packet_id(gates.find(mail.gate))) {
@@ -178,7 +180,7 @@ void Shard::Impl::end_of_turn(Now now) {
       receive(options.index, item, now);
     }
   }
-  if (!retained_scans.empty()) {
+  if (!scans.ready.empty()) {
     step_retained_scans(now);
   }
   if (has_slices()) {

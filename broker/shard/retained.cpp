@@ -9,12 +9,13 @@
 namespace skerry::shard {
 namespace {
 
-/// Messages in one slice of an answer to a wildcard, slices in one turn over all that ask, and
-/// scans that one core works on at a time.
+/// Messages in one slice of an answer to a wildcard and about their bytes, slices in one turn over
+/// all that ask, and scans that one core works on at a time.
 constexpr std::size_t slice_messages = 64;
+constexpr std::size_t slice_bytes = 64 * 1024;
 constexpr std::size_t slices_per_turn = 16;
 constexpr std::size_t scans_max = 100'000;
-/// While the mailboxes of all that wait for answers are full.
+/// While the mailboxes of all that wait for answers are full, or a session has no room.
 constexpr Milliseconds full_again_after{5};
 
 }  // namespace
@@ -76,81 +77,150 @@ void Shard::Impl::answer_retained(CoreIndex to, mail::RetainedQuery query, Now) 
     return;
   }
   // A SUBSCRIBE that repeats a filter while its answer is under way gets no second one.
-  if (retained_scans.size() >= scans_max || !scanning.emplace(query.session, query.filter).second) {
+  if (scans.ready.size() >= scans_max || !scans.known.emplace(query.session, query.filter).second) {
     counters().dropped[static_cast<int>(DropReason::queue_full)].add();
     return;
   }
-  retained_scans.push_back({to, std::move(query), {}});
+  scans.ready.push_back({to, std::move(query), {}});
 }
 
-// Of a session of this core: does the subscription still stand?
-bool Shard::Impl::awaits(const mail::RetainedQuery& query) {
-  Session* session = find(query.session);
-  return session != nullptr && session->find_subscription(query.filter) != nullptr;
+// The session of this core whose subscription still stands [MQTT-3.10.4-2]; null when it does not.
+session::Session* Shard::Impl::find_subscriber(std::uint64_t id, std::string_view filter) {
+  Session* const session = find(id);
+  return session == nullptr || session->find_subscription(filter) == nullptr ? nullptr : session;
 }
 
 // A few slices a turn, each scan in its turn, so that neither a wildcard over a million topics nor
-// a thousand of them stop anybody.
+// a thousand of them stop anybody. And one slice of a scan at a time: the next one is made when the
+// session has taken it, so a client that does not read makes nobody hold the answer for it.
 void Shard::Impl::step_retained_scans(Now now) {
-  const std::size_t steps = std::min(slices_per_turn, retained_scans.size());
+  const std::size_t steps = std::min(slices_per_turn, scans.ready.size());
   std::size_t held_up = 0;
   for (std::size_t i = 0; i < steps; ++i) {
-    RetainedScan scan = std::move(retained_scans.front());
-    retained_scans.pop_front();
-    const bool gone = scan.to == options.index && !awaits(scan.query);
-    const bool full = !gone && outside.mailbox_full(scan.to);
-    held_up += full ? 1 : 0;
-    if (!gone && !full) {
-      step_retained_scan(scan, now);
-    }
-    if (gone || scan.cursor.done()) {
-      scanning.erase({scan.query.session, scan.query.filter});
+    RetainedScans::Scan scan = std::move(scans.ready.front());
+    scans.ready.pop_front();
+    if (scan.to == options.index &&
+        find_subscriber(scan.query.session, scan.query.filter) == nullptr) {
+      scans.known.erase(RetainedScans::key_of(scan));
+    } else if (outside.mailbox_full(scan.to)) {
+      ++held_up;
+      scans.ready.push_back(std::move(scan));
     } else {
-      retained_scans.push_back(std::move(scan));
+      step_retained_scan(std::move(scan), now);
     }
   }
   // Turn after turn until the other core has read its mail would be a core at full load for
   // nothing.
-  scans_held_up = held_up == steps;
-  if (scans_held_up && !retained_scans.empty()) {
+  scans.held_up = held_up == steps;
+  if (scans.held_up && !scans.ready.empty()) {
     retry_at = std::min(retry_at, now.steady + full_again_after);
   }
   erase_expired_retained();
 }
 
-void Shard::Impl::step_retained_scan(RetainedScan& scan, Now now) {
+void Shard::Impl::step_retained_scan(RetainedScans::Scan scan, Now now) {
   mail::RetainedSlice slice{.filter = scan.query.filter,
                             .session = scan.query.session,
                             .qos = scan.query.qos,
                             .subscription_identifier = scan.query.subscription_identifier,
                             .blocks = {}};
+  scan.before = scan.cursor;
   std::size_t bytes = 0;
   for (const mqtt::MessagePtr& message :
-       retained.match(scan.query.filter, scan.cursor, slice_messages, now.wall)) {
+       retained.match(scan.query.filter, scan.cursor, slice_messages, now.wall,
+                      std::min(slice_bytes, output_bytes_max() / 4))) {
     bytes += message->size_bytes();
     slice.blocks.push_back(message.block());
   }
+  RetainedScans::Key key = RetainedScans::key_of(scan);
   if (slice.blocks.empty()) {
+    if (scan.cursor.done()) {
+      scans.known.erase(key);
+    } else {
+      scans.ready.push_back(std::move(scan));
+    }
     return;
   }
-  if (scan.to == options.index) {
-    deliver_retained(slice, now);
+  const CoreIndex to = scan.to;
+  scans.sliced.emplace(std::move(key), std::move(scan));
+  if (to == options.index) {
+    take_retained(to, slice, now);
   } else {
-    post(scan.to, std::move(slice), bytes);
+    post(to, std::move(slice), bytes);
   }
 }
 
-void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
-  Session* session = find(slice.session);
-  if (session == nullptr || session->find_subscription(slice.filter) == nullptr) {
-    return;  // [MQTT-3.10.4-2]
+void Shard::Impl::take_retained(CoreIndex from, const mail::RetainedSlice& slice, Now now) {
+  using Wish = mail::RetainedNext::Wish;
+  Session* const session = find_subscriber(slice.session, slice.filter);
+  mail::RetainedNext answer{slice.filter, slice.session, Wish::none};
+  if (session == nullptr) {
+    answer_slice(from, std::move(answer), now);
+    return;
   }
+  answer.wish = session->has_room_for_retained() ? Wish::next : Wish::again;
+  if (answer.wish == Wish::next) {
+    deliver_retained(*session, slice, now);
+  }
+  if (session->has_room_for_retained()) {
+    answer_slice(from, std::move(answer), now);
+  } else {
+    scans.held.push_back({from, std::move(answer)});
+    retry_at = std::min(retry_at, now.steady + full_again_after);
+  }
+}
+
+void Shard::Impl::answer_slice(CoreIndex to, mail::RetainedNext answer, Now now) {
+  if (to == options.index) {
+    on_retained_next(std::move(answer), now);
+  } else {
+    post(to, std::move(answer));
+  }
+}
+
+void Shard::Impl::on_retained_next(mail::RetainedNext answer, Now) {
+  using Wish = mail::RetainedNext::Wish;
+  auto waiting = scans.sliced.extract({answer.session, answer.filter});
+  if (waiting.empty()) {
+    return;
+  }
+  RetainedScans::Scan scan = std::move(waiting.mapped());
+  if (answer.wish == Wish::again) {
+    scan.cursor = scan.before;
+  }
+  if (answer.wish == Wish::none || scan.cursor.done()) {
+    scans.known.erase(waiting.key());
+    return;
+  }
+  scans.ready.push_back(std::move(scan));
+  scans.held_up = false;
+}
+
+void Shard::Impl::answer_held_slices(Now now) {
+  for (std::size_t left = scans.held.size(); left > 0; --left) {
+    auto [to, answer] = std::move(scans.held.front());
+    scans.held.pop_front();
+    const Session* const session = find_subscriber(answer.session, answer.filter);
+    if (session == nullptr) {
+      answer.wish = mail::RetainedNext::Wish::none;
+    } else if (!session->has_room_for_retained()) {
+      scans.held.push_back({to, std::move(answer)});
+      continue;
+    }
+    answer_slice(to, std::move(answer), now);
+  }
+  if (!scans.held.empty()) {
+    retry_at = std::min(retry_at, now.steady + full_again_after);
+  }
+}
+
+void Shard::Impl::deliver_retained(Session& session, const mail::RetainedSlice& slice, Now now) {
   const std::span<const std::uint32_t> identifiers(&slice.subscription_identifier,
                                                    slice.subscription_identifier != 0 ? 1u : 0u);
   for (const mqtt::BlockPtr& block : slice.blocks) {
     // A right that was lost since it was retained counts, too.
-    if (block->expired(now.wall) || !authorized(session->identity(), plugin::Action::receive,
-                                                block->topic(), session->client_id())) {
+    if (block->expired(now.wall) || !authorized(session.identity(), plugin::Action::receive,
+                                                block->topic(), session.client_id())) {
       continue;
     }
     const mqtt::Publish view = view_now(*block, now);
@@ -159,18 +229,18 @@ void Shard::Impl::deliver_retained(const mail::RetainedSlice& slice, Now now) {
                              .retain = true,  // section 3.3.1.3
                              .subscription_identifiers = identifiers};
     if (how.qos == mqtt::Qos::at_most_once) {
-      session->deliver_at_most_once(view, how, nullptr);
+      session.deliver_at_most_once(view, how, nullptr);
       continue;
     }
-    const DurableId durable = session->durable_id();
+    const DurableId durable = session.durable_id();
     // While space is low it waits in memory only: it was not acknowledged to anybody as queued. But
     // see stored_at_last().
     const bool stores = durable != DurableId{} && !refused_for_space(true);
     if (stores) {
-      flow.stored = store_for(*session, block,
+      flow.stored = store_for(session, block,
                               {durable, how.qos, true, {identifiers.begin(), identifiers.end()}});
     }
-    deliver_to(*session, how, flow, {durable, stores}, now);
+    deliver_to(session, how, flow, {durable, stores}, now);
   }
 }
 

@@ -119,7 +119,7 @@ bool Shard::turn_is_empty() const noexcept {
   }
   const bool waited_for = !shard.waiting_for_commit.empty() &&
                           shard.waiting_for_commit.back().ticket == shard.next_ticket;
-  return !waited_for && shard.batch.empty() && shard.own_mail.empty() && !shard.scans_go_on() &&
+  return !waited_for && shard.batch.empty() && shard.own_mail.empty() && !shard.scans.go_on() &&
          shard.graveyard.empty() && !shard.has_slices();
 }
 

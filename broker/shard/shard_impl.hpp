@@ -23,6 +23,7 @@
 #include "shard/reading.hpp"
 #include "shard/records.hpp"
 #include "shard/restore_table.hpp"
+#include "shard/retained_scans.hpp"
 #include "shard/shard.hpp"
 #include "shard/timer_queue.hpp"
 #include "storage/batch.hpp"
@@ -255,15 +256,14 @@ struct Shard::Impl final : session::Host {
   void erase_expired_retained();
   void ask_retained(mail::RetainedQuery query, Now now);
   void answer_retained(CoreIndex to, mail::RetainedQuery query, Now now);
-  struct RetainedScan {
-    CoreIndex to;
-    mail::RetainedQuery query;
-    routing::RetainedStore::Cursor cursor;
-  };
-  bool awaits(const mail::RetainedQuery& query);
+  Session* find_subscriber(std::uint64_t id, std::string_view filter);
   void step_retained_scans(Now now);
-  void step_retained_scan(RetainedScan& scan, Now now);
-  void deliver_retained(const mail::RetainedSlice& slice, Now now);
+  void step_retained_scan(RetainedScans::Scan scan, Now now);
+  void take_retained(CoreIndex from, const mail::RetainedSlice& slice, Now now);
+  void deliver_retained(Session& session, const mail::RetainedSlice& slice, Now now);
+  void answer_slice(CoreIndex to, mail::RetainedNext answer, Now now);
+  void on_retained_next(mail::RetainedNext answer, Now now);
+  void answer_held_slices(Now now);
 
   // groups.cpp
   void tell_group(Session& session, std::string_view shared_filter, bool member, GateId gate);
@@ -462,10 +462,7 @@ struct Shard::Impl final : session::Host {
 
   std::unordered_map<GateId, MessageStored> broker_messages;  ///< whom their gates answer
 
-  Ring<RetainedScan> retained_scans;
-  bool scans_held_up = false;  ///< by full mailboxes of other cores
-  bool scans_go_on() const noexcept { return !retained_scans.empty() && !scans_held_up; }
-  std::set<std::pair<std::uint64_t, std::string>> scanning;  ///< session and filter of each scan
+  RetainedScans scans;
 
   // Work space of one fan-out.
   struct Matched {

@@ -47,7 +47,7 @@ SteadyTime Shard::Impl::next_deadline() const noexcept {
   }
   SteadyTime next =
       std::min({timers.next(), retry_at, store_again_at, empty_groups_at, sweep_at, expiry_at});
-  if (scans_go_on() || !own_mail.empty() || has_slices()) {
+  if (scans.go_on() || !own_mail.empty() || has_slices()) {
     next = SteadyTime::min();
   }
   return next;
@@ -78,6 +78,7 @@ void Shard::Impl::on_timer(Now now) {
     retry_tick_offs();
     page_sessions(now);
     retry_reads();
+    answer_held_slices(now);
     resume_paused(now);
     drain_groups(now);
   }

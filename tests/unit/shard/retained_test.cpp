@@ -105,6 +105,86 @@ TEST_CASE("retain as published keeps the flag, its absence clears it") {
   CHECK(clears.heard().find("retain") == std::string::npos);
 }
 
+TEST_CASE("a wildcard waits for a client that does not read, and nothing is lost or out of date") {
+  for (const std::uint16_t cores : core_counts) {
+    for (const mqtt::Qos qos : {q0, q1}) {
+      CAPTURE(cores);
+      CAPTURE(qos);
+      WorldOptions options;
+      options.cores = cores;
+      options.limits.output_bytes_max = 2'000;
+      World world(options);
+      Client& client = world.client("a");
+      client.connect();
+      for (int i = 0; i < 500; ++i) {
+        client.publish("r/" + std::to_string(i), "old", {.qos = qos, .retain = true});
+      }
+      world.run();
+      Client& slow = world.client("b", cores > 1 ? 1 : 0);
+      slow.connect();
+      world.run();
+      slow.heard();
+      slow.stuck = true;
+      slow.subscribe("r/#", qos);
+      world.run();
+      world.advance(Milliseconds(50));
+      CHECK(slow.link().bytes.size() < 2'000);
+      client.publish("r/499", "new", {.qos = qos, .retain = true});
+      world.run();
+      std::map<std::string, std::string> newest;
+      for (int reads = 0; reads < 1'000 && newest.size() < 500; ++reads) {
+        slow.stuck = false;
+        slow.collect();
+        for (const Received& each : slow.take()) {
+          if (const auto* publish = each.as<mqtt::Publish>()) {
+            newest[std::string(publish->topic)] = as_text(publish->payload);
+          }
+        }
+        slow.stuck = true;
+        world.turn(slow.core, [&](skerry::shard::Shard& shard) {
+          shard.on_output_drained(slow.session(), world.now());
+        });
+        world.advance(Milliseconds(5));
+      }
+      CHECK(newest.size() == 500);
+      CHECK(newest["r/499"] == "new");
+      CHECK(world.dropped(DropReason::output_full) == 0);
+    }
+  }
+}
+
+TEST_CASE("who goes away in the middle of a wildcard leaves nothing of it behind") {
+  for (const std::uint16_t cores : core_counts) {
+    WorldOptions options;
+    options.cores = cores;
+    options.limits.output_bytes_max = 2'000;
+    World world(options);
+    Client& client = world.client("a");
+    client.connect();
+    for (int i = 0; i < 500; ++i) {
+      client.publish("r/" + std::to_string(i), "x", {.retain = true});
+    }
+    world.run();
+    Client& slow = world.client("b", cores > 1 ? 1 : 0);
+    slow.connect();
+    slow.stuck = true;
+    slow.subscribe("r/#", q0);
+    world.run();
+    slow.drop();
+    world.advance(Milliseconds(50));
+    world.run();
+    for (std::uint16_t core = 0; core < cores; ++core) {
+      for (const auto& size : world.shard(CoreIndex{core}).sizes()) {
+        const std::string_view name = size.name;
+        if (name.find("scan") != name.npos || name.find("slice") != name.npos) {
+          CAPTURE(name);
+          CHECK(size.count == 0);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("a wildcard gets all retained messages of all cores, in slices") {
   for (const std::uint16_t cores : core_counts) {
     World world(cores);
