@@ -3,9 +3,9 @@
 #include <boost/json.hpp>
 #include <string_view>
 
-#include "agent/limits.hpp"
-#include "agent/local_protocol.hpp"
-#include "agent/outgoing.hpp"
+#include "device/limits.hpp"
+#include "device/local_protocol.hpp"
+#include "device/outgoing.hpp"
 #include "base/assert.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

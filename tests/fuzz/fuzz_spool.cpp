@@ -2,8 +2,8 @@
 // counts as whole is exactly what would be written.
 #include <string_view>
 
-#include "agent/limits.hpp"
-#include "agent/spool_format.hpp"
+#include "device/limits.hpp"
+#include "device/spool_format.hpp"
 #include "base/assert.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

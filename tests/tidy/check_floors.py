@@ -29,7 +29,7 @@ FLOORS = {
                           "backup"},
                   {"asio", "json", "yaml"}),
     "app": (None, {"asio", "yaml", "cli11", "spdlog", "prometheus", "json"}),
-    "agent": (BASE | {"crypto"}, {"asio", "beast", "json", "openssl", "yaml", "cli11", "paho"}),
+    "device": (BASE | {"crypto"}, {"asio", "beast", "json", "openssl", "yaml", "cli11", "paho"}),
     "cli": (BASE | {"crypto", "backup"}, {"asio", "beast", "json", "url", "openssl", "cli11", "yaml"}),
 }
 LIBRARIES = [
@@ -53,7 +53,7 @@ def breaches(root):
         relative = path.relative_to(root)
         own = folder_of(root, path)
         if relative.parts[0] not in ("broker", "auth", "twin", "backup", "admin-api", "cli",
-                                    "agent") or own not in FLOORS:
+                                    "device") or own not in FLOORS:
             continue
         folders, libraries = FLOORS[own]
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):

@@ -49,7 +49,7 @@ def functions(text):
 
 def breaches(root):
     found = []
-    for top in ("broker", "auth", "twin", "admin-api", "cli", "agent", "tests", "perf"):
+    for top in ("broker", "auth", "twin", "admin-api", "cli", "device", "tests", "perf"):
         for path in sorted((root / top).rglob("*.[ch]pp")):
             name = str(path.relative_to(root))
             text = path.read_text(errors="replace")

@@ -25,10 +25,10 @@ FLOOR_CASES = [
     ("broker/session/a.cpp", "#include <boost/asio/post.hpp>\n", True),
     ("auth/a.cpp", '#include "net/core.hpp"\n', True),
     ("twin/a.cpp", "#include <openssl/evp.h>\n", True),
-    ("agent/a.cpp", '#include "mqtt/packet.hpp"\n', True),
-    ("agent/a.cpp", '#include "cli/file.hpp"\n', True),
+    ("device/a.cpp", '#include "mqtt/packet.hpp"\n', True),
+    ("device/a.cpp", '#include "cli/file.hpp"\n', True),
     ("cli/a.cpp", "#include <mqtt/async_client.h>\n", True),
-    ("agent/a.cpp", '#include "crypto/key.hpp"\n#include <mqtt/async_client.h>\n', False),
+    ("device/a.cpp", '#include "crypto/key.hpp"\n#include <mqtt/async_client.h>\n', False),
     ("broker/shard/a.cpp", '#include "session/session.hpp"\n#include "base/ring.hpp"\n', False),
     ("broker/storage/a.cpp", "#include <rocksdb/db.h>\n", False),
 ]
