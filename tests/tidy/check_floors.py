@@ -19,7 +19,7 @@ FLOORS = {
     "shard": (BASE | {"mqtt", "storage", "plugin", "session", "routing"}, set()),
     # Beast only in asio/asio_impl.cpp, the unit that compiles it once.
     "transport": (BASE | {"crypto"}, {"openssl", "asio", "beast"}),
-    "net": (BASE | {"mqtt", "storage", "plugin", "session", "shard", "transport"}, {"asio"}),
+    "net": (BASE | {"mqtt", "storage", "plugin", "session", "shard", "transport"}, set()),
     "http": (BASE | {"crypto", "storage", "transport"}, {"asio", "beast", "json", "url", "openssl"}),
     "auth": (BASE | {"mqtt", "crypto", "filter", "storage", "plugin", "http"}, {"asio", "json"}),
     "twin": (BASE | {"mqtt", "filter", "storage", "plugin", "http"},
