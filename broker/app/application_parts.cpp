@@ -324,10 +324,10 @@ void Application::Impl::watch_memory() {
   };
   hooks.doors = [this](bool shut) {
     if (shut) {
-      server->close_doors(net::DoorKeeper::memory);
+      server->close_doors();
       return log.warning("doors_shut", "memory is short; new connections are reset");
     }
-    server->open_doors(net::DoorKeeper::memory);
+    server->open_doors();
     log.information("doors_opened", "new connections are taken again");
   };
   memory_watch = std::make_unique<MemoryWatch>(*memory, std::move(hooks));

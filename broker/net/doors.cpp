@@ -84,7 +84,7 @@ Doors::Entry Doors::enter(std::uint32_t listener, std::uint64_t address, SteadyT
 
 std::optional<ShedReason> Doors::judge(std::uint32_t listener, std::uint64_t address,
                                        SteadyTime now, RateTable::Handle& handle) {
-  if (closed_.load(std::memory_order_relaxed) != 0) {
+  if (closed_.load(std::memory_order_relaxed)) {
     return ShedReason::closed;
   }
   const std::lock_guard lock(mutex_);

@@ -65,10 +65,9 @@ class Doors {
   /// May this owner (a hash) connect once more? Limits.connects_per_minute.
   bool may_connect(std::uint64_t owner, SteadyTime now);
 
-  /// Shuts the doors for new connections, or opens them again. They are shut as long as any of
-  /// the `bits` is set: one for each part of the server that may want so.
-  void close(std::uint32_t bits) noexcept { closed_.fetch_or(bits, std::memory_order_relaxed); }
-  void open(std::uint32_t bits) noexcept { closed_.fetch_and(~bits, std::memory_order_relaxed); }
+  /// Shuts the doors for new connections, or opens them again.
+  void close() noexcept { closed_.store(true, std::memory_order_relaxed); }
+  void open() noexcept { closed_.store(false, std::memory_order_relaxed); }
 
   std::uint32_t connections_open() const noexcept {
     return connections_open_.load(std::memory_order_relaxed);
@@ -85,7 +84,7 @@ class Doors {
   const Rate connects_;
   const std::uint32_t address_connections_max_;
   const bool counts_addresses_;
-  std::atomic<std::uint32_t> closed_{0};
+  std::atomic<bool> closed_{false};
   std::atomic<std::uint32_t> connections_open_{0};
   std::vector<std::atomic<std::uint32_t>> listener_open_;
   std::mutex mutex_;  // of what follows

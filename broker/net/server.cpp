@@ -138,12 +138,12 @@ void Server::stop() {
   }
 }
 
-void Server::close_doors(DoorKeeper who) noexcept {
-  common_->doors->close(static_cast<std::uint32_t>(who));
+void Server::close_doors() noexcept {
+  common_->doors->close();
 }
 
-void Server::open_doors(DoorKeeper who) noexcept {
-  common_->doors->open(static_cast<std::uint32_t>(who));
+void Server::open_doors() noexcept {
+  common_->doors->open();
 }
 
 std::uint16_t Server::port(std::size_t listener_index) const noexcept {

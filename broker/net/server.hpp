@@ -16,12 +16,6 @@ namespace skerry::net {
 
 struct Common;
 
-/// Who may want no new connections for a time; the doors are open when nobody does.
-enum class DoorKeeper : std::uint32_t {
-  memory = 1,  ///< the process is over its memory budget
-  disk = 2,    ///< the store is full
-};
-
 class Server final : public plugin::AdminView {
  public:
   /// Makes the cores and binds the ports without listening yet. Throws std::runtime_error with one
@@ -48,8 +42,8 @@ class Server final : public plugin::AdminView {
 
   /// New connections are reset from now on (counted as ShedReason::closed); those that are open
   /// stay. Any thread, a few nanoseconds, as often as one likes.
-  void close_doors(DoorKeeper who) noexcept;
-  void open_doors(DoorKeeper who) noexcept;
+  void close_doors() noexcept;
+  void open_doors() noexcept;
 
   // plugin::AdminView
   std::vector<const Counters*> counters() const override;
