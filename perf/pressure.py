@@ -7,8 +7,9 @@ Usage: pressure.py [--binaries DIR] [--budget-mib 512] [--scale 1.0] [--runs 1] 
 
 Counts are those of `--scale 1`: 1 GB to clients that never read (QoS 0; QoS 1, connected or away),
 1,000 slow clients (QoS 0 and 1), 1,000,000 filters, 1,000,000 topics, wildcards over as many
-retained ones. The server, with two cores, has the first processor, and who floods it the second, at
-nice 19 beside the healthy clients that are measured. Of several runs the median p99 counts.
+retained ones, a slow reader of all these. The server, with two cores, has the first processor, and
+who floods it the second, at nice 19 beside the healthy clients that are measured. Of several runs
+the median p99 counts.
 """
 import argparse
 import os

@@ -4,9 +4,10 @@ topics, one client that never reads), or works at a rate below what the server c
 subscribers to one topic): with the server at its end everybody waits, and nothing would be shown."""
 import collections
 import threading
+import time
 
 import mqtt_codec as codec
-from pressure_clients import (Beside, Counts, Failed, Taker, VERSION, is_let_in, open_client,
+from pressure_clients import (MEBI, Beside, Counts, Failed, Taker, VERSION, is_let_in, open_client,
                               read_packet, read_until_quiet, send_all, send_at_least_once,
                               send_at_least_once_at_rate, send_at_rate, subscribe, take_all)
 from server import wait_until
@@ -218,9 +219,8 @@ def million_topics(server, scale):
     return row("topics, not retained", beside, counts, count, None)
 
 
-def retained_storm(server, scale):
-    """As many retained topics as fit, then ten wildcards over all of them at once."""
-    count, readers = int(1_000_000 * scale), 10
+def keep_topics(server, count):
+    """As many retained topics as fit: the row of that, and their number."""
     port = server.ports["plain"]
     counts = Counts(server)
     before = int(server.metric("skerry_retained_messages"))
@@ -232,9 +232,15 @@ def retained_storm(server, scale):
         wait_until(lambda: server.metric("skerry_retained_messages") - before
                    + sum(counts.dropped().values()) == count, "each topic is kept or counted", 60)
         kept = int(server.metric("skerry_retained_messages")) - before
-    storm = row("topics, retained", beside, counts, count, count - kept)
     # What came in a rush is still on its way to the disk: the doors may be closed for a moment.
     wait_until(lambda: is_let_in(port), "somebody new is let in again", 60)
+    return row("topics, retained", beside, counts, count, count - kept), kept
+
+
+def retained_storm(server, scale):
+    """As many retained topics as fit, then ten wildcards over all of them at once."""
+    readers, port = 10, server.ports["plain"]
+    storm, kept = keep_topics(server, int(1_000_000 * scale))
     counts = Counts(server)
     size = len(codec.publish("m/0000000", b"v" * 100, version=VERSION, retain=True))
     with Beside(server) as beside:
@@ -258,6 +264,55 @@ def retained_storm(server, scale):
     return [storm, row("retained storm", beside, counts, readers * kept, readers * kept - taken)]
 
 
+def retained_slow(server, scale):
+    """As many retained topics as fit, and one subscriber of # that reads nothing for a while, then
+    slowly: it gets each of them once."""
+    count, silent, rate = int(1_000_000 * scale), 10.0, 4_000_000
+    filled, kept = keep_topics(server, count)
+    counts = Counts(server)
+    seen, rest = bytearray(count), b""
+    with Beside(server) as beside:
+        before = beside.resident()
+        reader = open_client(server.ports["plain"], "slow", receive_bytes=65_536)
+        subscribe(reader, ["#"])
+        time.sleep(silent)
+        grown = beside.resident() - before
+        reader.settimeout(10)
+        begin, taken, found = time.monotonic(), 0, 0
+        while found < kept:
+            try:
+                more = reader.recv(65_536)
+            except TimeoutError:
+                break
+            if not more:
+                raise Failed("the slow reader was cut")
+            taken += len(more)
+            rest, new = note_topics(rest + more, seen)
+            found += new
+            time.sleep(max(begin + taken / rate - time.monotonic(), 0))
+        reader.close()
+    if max(seen) > 1:
+        raise Failed("a retained message came twice")
+    if found != kept:
+        raise Failed(f"{kept - found} of {kept} retained messages are missing")
+    note = f"{grown / MEBI:.1f} MiB for one who is silent; read at {taken / MEBI:.0f} MiB in all"
+    return [filled, row("retained, slow reader", beside, counts, kept, kept - found, note)]
+
+
+def note_topics(data, seen):
+    """Notes which topics of topic_frames() are in whole packets, each with a length of one byte:
+    what is left over, and how many were new. What is not retained belongs to somebody else."""
+    at = new = 0
+    while at + 2 <= len(data) and at + 2 + data[at + 1] <= len(data):
+        if data[at] & 1:
+            number = int(data[at + 6:at + 13])
+            new += not seen[number]
+            seen[number] += 1
+        at += 2 + data[at + 1]
+    return data[at:], new
+
+
 TRIALS = {trial.__name__: trial for trial in
           (never_reads, never_reads_stored, never_reads_connected, thousand_slow,
-           thousand_slow_stored, subscription_flood, million_topics, retained_storm)}
+           thousand_slow_stored, subscription_flood, million_topics, retained_storm,
+           retained_slow)}
