@@ -24,6 +24,8 @@ constexpr milliseconds look_rarely{100};
 constexpr milliseconds look_often{10};
 /// Giving pages back walks the whole heap and holds it meanwhile.
 constexpr milliseconds trim_every{1'000};
+/// The same before publishers are refused: what nobody uses must not be why.
+constexpr milliseconds trim_when_full_every{100};
 /// From this share of the limit on it is looked at often, and freed memory is given back.
 constexpr std::size_t near_percent = 70;
 constexpr std::size_t trim_percent = 78;
@@ -105,8 +107,10 @@ void MemoryWatch::run() {
 void MemoryWatch::measure() {
   std::size_t used = resident_bytes();
   const auto now = std::chrono::steady_clock::now();
-  if (used >= budget_.limit_bytes() / 100 * trim_percent && now >= trim_again_) {
-    trim_again_ = now + trim_every;
+  const bool full = MemoryBudget::room_in(budget_.limit_bytes(), used) == 0;
+  const milliseconds every = full ? trim_when_full_every : trim_every;
+  if (used >= budget_.limit_bytes() / 100 * trim_percent && now >= trimmed_at_ + every) {
+    trimmed_at_ = now;
     trims_.fetch_add(1, std::memory_order_relaxed);
     ::malloc_trim(0);
     used = resident_bytes();

@@ -55,7 +55,7 @@ class MemoryWatch {
   MemoryBudget::Level level_ = MemoryBudget::Level::calm;
   MemoryDoors doors_;
   bool doors_shut_ = false;
-  std::chrono::steady_clock::time_point trim_again_{};
+  std::chrono::steady_clock::time_point trimmed_at_{};
   std::atomic<std::uint64_t> trims_{0};
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -22,6 +22,12 @@ constexpr Milliseconds linger_max{2'000};
 // Closed connections that may linger at a time; more are cut at once.
 constexpr std::size_t lingering_connections_max = 1'024;
 
+// A piece counts whole until all of it is sent. What it is told must be what it sees: told before
+// that it has room, it would look, find none, and wait for a word that came already.
+std::size_t bytes_seen_by_session(Connection& connection) noexcept {
+  return connection.backlog_bytes() + connection.output().size();
+}
+
 }  // namespace
 
 void Traffic::mark_dirty(Connection& connection) {
@@ -63,7 +69,7 @@ std::size_t Traffic::write(Connection& connection, Now now) {
     // A session that finds its output full waits to hear that it has drained; how much is full
     // depends on what others hold, so everybody who held something hears of it.
     connection.output_high_ =
-        connection.output_high_ || connection.unsent_bytes() >= output_bytes_least;
+        connection.output_high_ || bytes_seen_by_session(connection) >= output_bytes_least;
     const std::optional<std::size_t> sent = send_some(connection, now);
     if (!sent) {
       return 0;
@@ -75,7 +81,8 @@ std::size_t Traffic::write(Connection& connection, Now now) {
     finish_close(connection);
     return taken;
   }
-  if (connection.output_high_ && connection.unsent_bytes() < output_bytes_max(connection) / 2) {
+  if (connection.output_high_ &&
+      bytes_seen_by_session(connection) < output_bytes_max(connection) / 2) {
     connection.output_high_ = false;
     if (connection.phase_ == Phase::attached) {
       shard_.on_output_drained(connection.session_, now);

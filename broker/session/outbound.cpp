@@ -15,18 +15,24 @@ namespace {
 
 /// Messages of one queue that are dropped in one turn because they have expired.
 constexpr std::size_t expired_per_turn_max = 512;
+/// What is unsent of a connection while more at QoS 1 and 2 is written to it: as much as one write
+/// takes. What waits in the queue is a reference or on disk, what waits in the output is a copy.
+constexpr std::size_t window_bytes_max = 256 * 1024;
+/// Messages that one more makes a queue give up when memory is short: it shrinks fast, but not a
+/// hundred thousand in one turn.
+constexpr std::size_t drops_per_message_max = 64;
 
 }  // namespace
 
 // What an earlier connection left open counts, too: it is sent before anything new.
 bool Session::can_send() const noexcept {
   return open_ && inflight_.size() < settings_.send_window && !inflight_unread_ &&
-         has_room_behind(unsent_bytes());
+         unsent_bytes() < window_bytes_max && has_room_behind(unsent_bytes());
 }
 
 bool Session::may_write() const noexcept {
-  return open_ && on_wire_ < settings_.send_window &&
-         has_room_behind(unsent_bytes());  // [MQTT-3.3.4-9]
+  return open_ && on_wire_ < settings_.send_window &&  // [MQTT-3.3.4-9]
+         unsent_bytes() < window_bytes_max && has_room_behind(unsent_bytes());
 }
 
 OutboundAliases::Alias Session::choose_alias(std::string_view topic, mqtt::PublishHeader& header) {
@@ -99,7 +105,11 @@ void Session::enqueue(Delivery delivery) {
          queue_.size_bytes() > limits.session_queue_bytes_max) {
     drop_front(DropReason::queue_full);
   }
-  while (durable_id_ == DurableId{} && queue_.resident_bytes() > host_.memory_queue_bytes_max()) {
+  // Many queues may share a message, but its entry is each one's own.
+  const auto held = [this] { return queue_.resident_bytes() + queue_.size() * sizeof(Delivery); };
+  for (std::size_t drops = 0; durable_id_ == DurableId{} && drops < drops_per_message_max &&
+                              held() > host_.memory_queue_bytes_max();
+       ++drops) {
     drop_front(DropReason::memory);
   }
   if (!paging_ && durable_id_ != DurableId{}) {

@@ -1,7 +1,9 @@
 // Shard::Impl: the state of one core and what it does, file by file; README.md says what is where.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
@@ -90,9 +92,14 @@ struct Shard::Impl final : session::Host {
     const std::size_t cap = options.limits.output_bytes_max;
     return options.memory == nullptr ? cap : options.memory->allowance(cap, output_bytes_least);
   }
+  /// Under pressure a queue may hold what an output may: of a larger cap the share would not bite
+  /// before publishers are refused.
   std::size_t memory_queue_bytes_max() const noexcept override {
     const std::size_t cap = options.limits.session_queue_bytes_max;
-    return options.memory == nullptr ? cap : options.memory->allowance(cap, queue_bytes_least);
+    return pressure() == MemoryBudget::Level::calm
+               ? std::numeric_limits<std::size_t>::max()
+               : options.memory->allowance(std::min(cap, options.limits.output_bytes_max),
+                                           queue_bytes_least);
   }
   MemoryBudget::Level pressure() const noexcept {
     return options.memory == nullptr ? MemoryBudget::Level::calm : options.memory->level();

@@ -172,6 +172,35 @@ TEST_CASE("a full queue gives up its oldest messages and counts them") {
         "CONNACK 0x00 present; PUBLISH t=c q1 #1; PUBLISH t=d q1 #2; PUBLISH t=e q1 #3");
 }
 
+TEST_CASE("who does not read holds few copies of QoS 1 messages and gets the rest as it reads") {
+  constexpr int count = 700;
+  World world(WorldOptions{});
+  Client& publisher = world.client("p");
+  publisher.answers = true;
+  publisher.connect();
+  Client& client = world.client("a");
+  client.connect();
+  client.subscribe("t", q1);
+  world.run();
+  client.take();
+  client.stuck = true;
+  for (int i = 0; i < count; ++i) {
+    publisher.publish("t", std::string(1000, 'x'), {.qos = q1});
+    world.run();
+  }
+  CHECK(client.link().bytes.size() < 256 * 1024 + 2000);
+  client.stuck = false;
+  std::size_t heard = 0;
+  for (std::size_t got = 1; got != 0; heard += got) {
+    client.collect();
+    got = client.take().size();
+    world.turn(client.core, [&](skerry::shard::Shard& shard) {
+      shard.on_output_drained(client.session(), world.now());
+    });
+  }
+  CHECK(heard == count);
+}
+
 TEST_CASE("a connection with too much unsent output loses QoS 0 and keeps the rest for later") {
   WorldOptions options;
   options.limits.output_bytes_max = 200;

@@ -221,6 +221,38 @@ TEST_CASE("a queue in memory alone is cut under pressure, one on disk is not") {
   }
 }
 
+TEST_CASE("under pressure a queue in memory holds what an output may, small messages or large") {
+  for (const std::size_t size : {std::size_t{1}, std::size_t{4000}}) {
+    CAPTURE(size);
+    Limits limits;
+    limits.session_queue_bytes_max = std::size_t{4} << 30;
+    Short memory(limits);
+    Client& slow = memory.world.client("slow");
+    slow.connect({.receive_maximum = 1});
+    Client& publisher = memory.world.client("p");
+    publisher.answers = true;
+    publisher.connect();
+    memory.world.run();
+    slow.subscribe("t", q1);
+    memory.world.run();
+    slow.take();
+    const auto flood = [&](std::size_t count) {
+      for (std::size_t i = 0; i < count; ++i) {
+        publisher.publish("t", std::string(size, 'x'), {.qos = q1});
+        memory.world.run();
+      }
+    };
+    flood(1000);
+    CHECK(memory.world.dropped(DropReason::memory) == 0);
+    memory.budget.set_used(limit / 100 * 92);
+    flood(100);
+    const QueueUsage& queues = memory.world.counters().queues;
+    CHECK(queues.resident_bytes.read() + queues.messages.read() * sizeof(session::Delivery) <=
+          memory.budget.allowance(limits.output_bytes_max, queue_bytes_least));
+    CHECK(queues.messages.read() + memory.world.dropped(DropReason::memory) == 1099);
+  }
+}
+
 TEST_CASE("filters of all sessions and wills of all clients have a cap") {
   Limits limits;
   limits.subscriptions_max = 3;
