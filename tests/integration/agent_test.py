@@ -504,7 +504,7 @@ class Operation(Case):
     def test_the_configuration_is_checked(self):
         agent = self.agent(token=False)
         self.assertEqual(agent.run("--check-config")[0], 0)
-        example = ROOT / "agent" / "agent.yaml"
+        example = ROOT / "device" / "agent.yaml"
         agent.configuration_path = example
         self.assertEqual(agent.run("--check-config")[0], 0, "the example is good")
         agent.configuration_path = agent.directory / "agent.yaml"
