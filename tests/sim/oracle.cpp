@@ -204,7 +204,9 @@ void Oracle::judge() {
 
 // Was it surely replaced or removed by another? Not by a later one at QoS 2 of the same publisher
 // when it was sent again itself: at QoS 1 that is a new message [MQTT-4.3.2-5], behind which the
-// other is sent again and not taken a second time, so that the server had it last.
+// other is sent again and not taken a second time, so that the server had it last. Nor when tap or
+// storage refused it and its publisher did not hear so before the connection ended: then it came
+// again, behind the other.
 bool Oracle::replaced(MessageNumber number) const {
   const Message& old = world_.history[number];
   for (MessageNumber other = 1; other < world_.history.messages.size(); ++other) {
@@ -216,7 +218,8 @@ bool Oracle::replaced(MessageNumber number) const {
     }
     const bool again = old.resent && old.qos < message.qos;
     const bool same =
-        message.publisher == old.publisher && other > number && !old.repeated && !again;
+        message.publisher == old.publisher && other > number && !old.repeated &&
+        !old.refused_once && !again;
     const bool after = old.settled != never && old.qos != Qos::at_most_once &&
                        message.sent > old.settled + world_.lag();
     if (same || after) {
