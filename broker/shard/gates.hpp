@@ -28,6 +28,7 @@ struct Publication {
   mqtt::PacketId packet_id;
   std::vector<Target> targets;        ///< persistent recipients, all cores
   std::uint32_t answers_missing = 0;  ///< cores that have not said yet who matches there
+  bool waits_for_keeper = false;      ///< one of them: it stores what is retained before
   std::uint64_t cores = 0;            ///< bit per other core with subscribers
   bool hold = false;                  ///< delivered only after the commit (QoS 2)
   std::uint64_t ticket = 0;           ///< of the batch that holds its record; 0: not written

@@ -11,10 +11,10 @@ namespace {
 /// Rounds of mail to oneself in one turn; what is left waits for the next.
 constexpr int own_mail_rounds = 8;
 
-/// Has a QoS 2 message waited for another core to store what it keeps retained?
-bool holds_back_packet_id(const Gate* gate) noexcept {
+/// Has a message waited for another core to store what it keeps retained?
+bool waits_for_keeper(const Gate* gate) noexcept {
   return gate != nullptr && gate->publication && gate->publication->ticket == 0 &&
-         gate->publication->packet_id_owner != DurableId{};
+         gate->publication->waits_for_keeper;
 }
 
 }  // namespace
@@ -56,7 +56,7 @@ void Shard::Impl::receive(CoreIndex from, Mail& item, Now now) {
           on_retained_next(std::move(mail), now);
         } else if constexpr (std::is_same_v<Kind, mail::Done>) {
           const bool failed = mail.status != storage::StatusCode::ok;
-          if (holds_back_packet_id(gates.find(mail.gate))) {
+          if (waits_for_keeper(gates.find(mail.gate))) {
             on_answer(mail.gate, failed, now);
           } else {
             arrive(mail.gate, failed, now);

@@ -276,11 +276,14 @@ GateId Shard::Impl::route_stored(InFlow& flow, Session* from, Interests cores, G
   if (twice && keeps_id && from != nullptr && from->durable_id() != DurableId{}) {
     publication->packet_id_owner = from->durable_id();
     publication->packet_id = flow.publish.packet_id;
-    // Once the packet id is on disk a resend is not routed again, so what another core keeps
-    // retained has to be there before.
-    if (flow.publish.retain && owner_of(flow.publish.topic) != options.index) {
-      ++publication->answers_missing;
-    }
+  }
+  // Once the packet id is on disk a resend is not routed again, and once a will's message is there
+  // its will is not published again: so what another core keeps retained has to be there before.
+  const Gate::Purpose purpose = gates.find(gate)->purpose;
+  if ((publication->packet_id_owner != DurableId{} || purpose == Gate::Purpose::will) &&
+      flow.publish.retain && owner_of(flow.publish.topic) != options.index) {
+    publication->waits_for_keeper = true;
+    ++publication->answers_missing;
   }
   std::vector<Recipient> recipients;
   append_recipients(flow.publish.qos, recipients);
@@ -360,7 +363,7 @@ void Shard::Impl::on_answer(GateId id, bool failed, Now now) {
   if (--gate.publication->answers_missing == 0) {
     if (gate.publication->session != 0) {
       write_next(gate.publication->session, now);
-    } else {
+    } else if (!gate.failed) {  // of a refused one nothing may be on disk
       write_publication(gate, id);
     }
   }

@@ -53,7 +53,7 @@ void Shard::Impl::route_will(const Session& session, std::unique_ptr<session::St
     const bool asked = open.publication && open.publication->answers_missing != 0;
     if (session.durable_id() != DurableId{} && (kept_elsewhere || asked)) {
       on_its_way.record = DurableId{options.next_id->fetch_add(1, std::memory_order_relaxed)};
-      on_its_way.erased_when_passed = kept_elsewhere;
+      on_its_way.erased_when_passed = kept_elsewhere && !open.publication;
       store_will_record(on_its_way, now);
     }
     wills_on_their_way.emplace(gate, std::move(on_its_way));
@@ -75,8 +75,8 @@ void Shard::Impl::store_will_record(const WillOnItsWay& entry, Now now) {
   watch_record(entry.record);
 }
 
-// Its message is in this batch. What another core keeps retained is not: then the will may come
-// twice after a crash, since a retained message that is missing would be worse.
+// Its message is in this batch, and what another core keeps retained is on disk. Without a message
+// of its own the will goes when it has passed: a copy that is kept twice is the same.
 void Shard::Impl::will_written(GateId gate) {
   const auto found = wills_on_their_way.find(gate);
   if (found != wills_on_their_way.end() && !found->second.erased_when_passed) {

@@ -15,6 +15,7 @@ struct Scenario {
   std::uint32_t delay = 0;
   bool returns = false;  ///< with a new will; the old one is published only without a delay
   std::uint16_t second_core = 0;  ///< a second recipient there
+  bool retained = false;          ///< the will's topic is kept on the second core
 };
 
 class Death {
@@ -31,7 +32,8 @@ class Death {
       device->client.subscribe("will/#", q2);
     }
     world.run();
-    connect("will/1");
+    topic = scenario.retained ? world.topic_on(1, "will/") : "will/1";
+    connect(topic);
     world.run();
   }
 
@@ -62,8 +64,8 @@ class Death {
 
   void check(const Device& subscriber) const {
     std::size_t ones = 0;
-    for (const auto& [topic, payload] : subscriber.delivered) {
-      ones += topic == "will/1" ? 1 : 0;
+    for (const auto& [name, payload] : subscriber.delivered) {
+      ones += name == topic ? 1 : 0;
     }
     CHECK(ones >= 1);
     if (scenario_.qos == q2) {
@@ -73,14 +75,16 @@ class Death {
   }
 
   World world;
+  std::string topic;
   Client& mortal;
   Device first;
   Device second;
 
  private:
-  void connect(std::string_view topic) {
-    mqtt::Will will = will_of(topic, "dead", scenario_.delay);
+  void connect(std::string_view of_will) {
+    mqtt::Will will = will_of(of_will, "dead", scenario_.delay);
     will.qos = scenario_.qos;
+    will.retain = scenario_.retained;
     ConnectOptions options = persistent;
     options.will = will;
     mortal.connect(options);
@@ -114,6 +118,17 @@ TEST_CASE("a crash at any step takes no will and doubles none at QoS 2") {
         die_everywhere({qos, cores, delay, false, 2});
       }
       die_everywhere({qos, cores, 0, true, 0});
+    }
+  }
+}
+
+TEST_CASE("a retained will whose topic another core keeps comes once at QoS 2 over a crash") {
+  for (const mqtt::Qos qos : {q1, q2}) {
+    for (const std::uint16_t cores : {std::uint16_t{2}, std::uint16_t{3}}) {
+      for (const std::uint32_t delay : {0u, 5u}) {
+        die_everywhere({qos, cores, delay, false, 2, true});
+        die_everywhere({qos, cores, delay, false, 0, true});
+      }
     }
   }
 }
