@@ -217,9 +217,8 @@ bool Oracle::replaced(MessageNumber number) const {
       continue;
     }
     const bool again = old.resent && old.qos < message.qos;
-    const bool same =
-        message.publisher == old.publisher && other > number && !old.repeated &&
-        !old.refused_once && !again;
+    const bool same = message.publisher == old.publisher && other > number && !old.repeated &&
+                      !old.refused_once && !again;
     const bool after = old.settled != never && old.qos != Qos::at_most_once &&
                        message.sent > old.settled + world_.lag();
     if (same || after) {
